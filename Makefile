@@ -1,0 +1,73 @@
+# Every task of Waylab. `make help` lists them.
+PYTHON ?= python3
+SITE ?=
+BIN := .venv/bin
+SETUP := $(PYTHON) hub/install/bootstrap.py
+LAB := extensions/lab
+NODE_PATH_FIRST := PATH="$(CURDIR)/$(BIN):$$PATH"
+PYTEST_ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help up setup setup-dev browser test lint types unit e2e lab docs bench soak build lock clean
+
+help: ## List the tasks.
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+up: setup ## Set up what is missing, and start Waylab. SITE=file names a site.
+	@exec $(BIN)/waylab up $(if $(SITE),--site "$(SITE)")
+
+setup:
+	@$(SETUP)
+
+setup-dev:
+	@$(SETUP) --dev
+
+browser: # Chromium and fonts for the browser tests, where root may install them.
+	@hub/install/browser.sh
+
+test: setup-dev browser lint types unit ## Set up, then check and test everything.
+
+lint: setup-dev ## Check style, spelling and the direction of imports.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/codespell $$(git ls-files)
+	$(BIN)/lint-imports --no-cache
+	$(NODE_PATH_FIRST) $(BIN)/jlpm --cwd $(LAB) lint:check
+
+types: setup-dev ## Check types.
+	$(BIN)/mypy
+	$(NODE_PATH_FIRST) $(BIN)/jlpm --cwd $(LAB) tsc --noEmit
+
+unit: setup-dev ## Run the tests, the slow ones included.
+	$(NODE_PATH_FIRST) $(BIN)/jlpm --cwd $(LAB) test
+	$(BIN)/pytest $(PYTEST_ARGS)
+
+e2e: setup-dev browser ## Run only the tests that start the whole of Waylab.
+	$(BIN)/pytest -m e2e $(PYTEST_ARGS)
+
+lab: setup-dev ## Rebuild the lab extension and run its tests.
+	$(NODE_PATH_FIRST) $(BIN)/jlpm --cwd $(LAB) build:prod
+	$(NODE_PATH_FIRST) $(BIN)/jlpm --cwd $(LAB) test
+
+docs: setup-dev ## Check that the docs are complete and their links lead somewhere.
+	$(BIN)/pytest tests/repository $(PYTEST_ARGS)
+
+bench: setup-dev ## Measure Waylab against its baselines.
+	$(BIN)/python tests/benchmarks/run.py
+
+soak: setup-dev ## Let jobs run and programs be killed for an hour.
+	$(BIN)/python tests/benchmarks/soak.py
+
+build: setup-dev ## Build the wheels into dist/.
+	$(BIN)/python -m build --no-isolation --outdir dist .
+	$(NODE_PATH_FIRST) $(BIN)/jlpm --cwd $(LAB) clean:all
+	$(NODE_PATH_FIRST) $(BIN)/jlpm --cwd $(LAB) build:prod
+	$(NODE_PATH_FIRST) $(BIN)/python -m build --no-isolation --outdir dist $(LAB)
+
+lock: setup-dev ## Renew the locks. UPGRADE=1 also raises versions.
+	@UPGRADE="$(UPGRADE)" hub/install/lock.sh
+
+clean: ## Remove what set-up and builds made; not Waylab's state.
+	rm -rf .venv dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf hub/install/proxy/node_modules
+	cd $(LAB) && rm -rf node_modules lib .yarn waylab_lab/labextension tsconfig.tsbuildinfo
