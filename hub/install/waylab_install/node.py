@@ -52,15 +52,12 @@ def link_wheel(bin_folder: Path) -> None:
         _write(bin_folder / name, [node, tools / f"{name}-cli.js"])
 
 
-def link_proxy(bin_folder: Path, proxy: Path) -> None:
-    """Write `configurable-http-proxy` into the environment's bin."""
-    program = proxy / "node_modules" / "configurable-http-proxy" / "bin"
-    node = bin_folder / "node"
-    found = node if node.exists() else Path(shutil.which("node") or "node")
-    _write(
-        bin_folder / "configurable-http-proxy",
-        [found, program / "configurable-http-proxy"],
-    )
+def link_proxy(bin_folder: Path, proxy: Path, node_home: str) -> None:
+    """Write `configurable-http-proxy` into `bin_folder`; `node_home` as decided."""
+    node = (bin_folder if node_home == WHEEL else Path(node_home)) / "node"
+    package = proxy / "node_modules" / "configurable-http-proxy"
+    program = package / "bin" / "configurable-http-proxy"
+    _write(bin_folder / "configurable-http-proxy", [node, program])
 
 
 def _write(program: Path, argv: list[Path]) -> None:

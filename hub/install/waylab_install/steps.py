@@ -154,7 +154,7 @@ class Installation:
         at = self._layout
         options: Command = ["--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund"]
         runner.run(["npm", "ci", *options], cwd=at.proxy, env=self._tool_env())
-        node.link_proxy(at.bin, at.proxy)
+        node.link_proxy(at.bin, at.proxy, self._node_home)
 
     def _install_waylab(self, runner: Runner) -> None:
         at = self._layout
