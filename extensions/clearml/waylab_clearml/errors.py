@@ -1,3 +1,4 @@
+# ruff: noqa: N818 - conditions are named as the HTTP world names them.
 """What can go wrong between Waylab and a ClearML server.
 
 ::

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
+import json
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+
+from waylab_clearml.errors import NotebookError
+
+CURRENT_FORMAT = 4
 
 
 def read_notebook(path: Path) -> dict[str, Any]:
@@ -12,7 +18,55 @@ def read_notebook(path: Path) -> dict[str, Any]:
     Raises:
         NotebookError: missing, not JSON, or not a valid notebook; it says which.
     """
-    raise NotImplementedError
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        msg = f"Cannot read the notebook {path}: {error.strerror}."
+        raise NotebookError(msg) from error
+    return parse_notebook(content, name=path.name)
+
+
+def parse_notebook(content: bytes, *, name: str) -> dict[str, Any]:
+    """Read a notebook's bytes as nbformat 4 JSON; `name` is for messages.
+
+    Raises:
+        NotebookError: not JSON, or not a valid notebook; it says which.
+    """
+    try:
+        data = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        msg = f"{name} is not a notebook: it does not hold JSON ({error})."
+        raise NotebookError(msg) from error
+    if not isinstance(data, dict) or not isinstance(data.get("nbformat"), int):
+        msg = f"{name} is not a notebook: it has no `nbformat` number."
+        raise NotebookError(msg)
+    if data["nbformat"] > CURRENT_FORMAT:
+        msg = (
+            f"{name} has notebook format {data['nbformat']}; the newest known here is "
+            f"{CURRENT_FORMAT}. Save it in that format."
+        )
+        raise NotebookError(msg)
+    return _valid(data, name)
+
+
+def _valid(data: dict[str, Any], name: str) -> dict[str, Any]:
+    nbformat = _nbformat()
+    try:
+        notebook = nbformat.convert(nbformat.from_dict(data), CURRENT_FORMAT)
+        # Cells without ids are no fault of the author: older formats have none.
+        _, notebook = nbformat.validator.normalize(notebook)
+        nbformat.validate(notebook)
+    except (
+        nbformat.ValidationError,
+        AttributeError,  # What convert and normalize run into with odd structures.
+        KeyError,
+        TypeError,
+        ValueError,
+    ) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else "?"
+        msg = f"{name} is not a valid notebook: {reason[:200]}"
+        raise NotebookError(msg) from error
+    return cast("dict[str, Any]", notebook)
 
 
 def sign(path: Path) -> None:
@@ -22,5 +76,15 @@ def sign(path: Path) -> None:
     (JavaScript, styled HTML) of notebooks that *its* account signed. So the job signs
     its output for its own account, and a lab calls this for each output notebook that
     it fetched from a run of its user, after it is written to its final place.
+
+    Raises:
+        NotebookError: the file is no valid notebook.
     """
-    raise NotImplementedError
+    notebook = _nbformat().from_dict(read_notebook(path))
+    notary = importlib.import_module("nbformat.sign").NotebookNotary()
+    notary.sign(notebook)
+
+
+def _nbformat() -> Any:
+    # Imported late (0.3 s, which `waylab --help` must not take); it has no types.
+    return importlib.import_module("nbformat")

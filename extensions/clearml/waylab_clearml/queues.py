@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from waylab_clearml.client import Client
+from waylab_clearml.errors import SubmitError
+
+# Runs controllers (pipelines, searches), not work: last in every list.
+SERVICES = "services"
 
 
 @dataclass(frozen=True)
@@ -20,4 +24,50 @@ class Queue:
 
 def list_queues(client: Client) -> tuple[Queue, ...]:
     """Give every queue, by name; `services` (for controllers) comes last."""
-    raise NotImplementedError
+    entries = client.call("queues.get_all", {}).get("queues") or []
+    workers = client.call("workers.get_all", {}).get("workers") or []
+    slots: dict[str, int] = {}
+    free: dict[str, int] = {}
+    for worker in workers:
+        busy = bool((worker.get("task") or {}).get("id"))
+        for served in worker.get("queues") or ():
+            key = served.get("id") if isinstance(served, dict) else served
+            slots[key] = slots.get(key, 0) + 1
+            free[key] = free.get(key, 0) + (not busy)
+    found = [
+        Queue(
+            id=entry["id"],
+            name=entry["name"],
+            length=len(entry.get("entries") or ()),
+            slots=slots.get(entry["id"], 0),
+            free_slots=free.get(entry["id"], 0),
+        )
+        for entry in entries
+    ]
+    return tuple(sorted(found, key=lambda queue: (queue.name == SERVICES, queue.name)))
+
+
+def find_queue(client: Client, name_or_id: str) -> tuple[str, str]:
+    """Give (id, name) of a queue.
+
+    Raises:
+        SubmitError: there is none; the message names those that exist.
+    """
+    entries = client.call("queues.get_all", {"only_fields": ["id", "name"]})
+    known = {entry["name"]: entry["id"] for entry in entries.get("queues") or ()}
+    for name, queue_id in known.items():
+        if name_or_id in {name, queue_id}:
+            return queue_id, name
+    names = ", ".join(sorted(known)) or "none"
+    msg = f"There is no queue {name_or_id!r}; there are: {names}."
+    raise SubmitError(msg)
+
+
+def position_in_queue(client: Client, queue_id: str, task_id: str) -> int | None:
+    """Give a task's place in a queue, from 1; None if it is not there (any more)."""
+    answer = client.call("queues.get_by_id", {"queue": queue_id})
+    entries = (answer.get("queue") or {}).get("entries") or ()
+    for place, entry in enumerate(entries, start=1):
+        if entry.get("task") == task_id:
+            return place
+    return None

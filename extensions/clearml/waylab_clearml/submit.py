@@ -6,12 +6,50 @@ half-made job in a queue; the same idempotency key finishes that draft.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+import logging
+import secrets
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from waylab_clearml.client import Client
-from waylab_clearml.parameters import ParameterValue
+from waylab_clearml import bundle as bundles
+from waylab_clearml.client import Client, task_folder
+from waylab_clearml.errors import BadRequest, SubmitError
+from waylab_clearml.names import MIN_NAME, current_user, ensure_project
+from waylab_clearml.notebooks import read_notebook
+from waylab_clearml.parameters import (
+    Parameter,
+    ParameterValue,
+    format_value,
+    infer,
+    type_label,
+    validate,
+)
+from waylab_clearml.queues import find_queue, position_in_queue
+
+logger = logging.getLogger(__name__)
+
+NOTEBOOK_TAG = "notebook"
+PARAMETER_SECTION = "Notebook"
+OPTION_SECTION = "Waylab"
+TIME_LIMIT = "time_limit_seconds"
+BUNDLE_ARTIFACT = "bundle"
+KEY_TAG = "waylab-key:"
+ENTRY_POINT = "waylab_notebook.py"
+# What `clearml-agent execute` writes to the entry point and runs.
+SCRIPT = """\
+# Runs the notebook in this task's input artifact "bundle".
+import sys
+
+from waylab_runner import main
+
+sys.exit(main())
+"""
+ALREADY_QUEUED = 706
 
 
 @dataclass(frozen=True)
@@ -46,12 +84,191 @@ class Submitted:
     web_url: str
 
 
+@dataclass(frozen=True)
+class Draft:
+    """A job that is ready to be recorded; `hyperparams` are in ClearML's shape."""
+
+    name: str
+    project: str
+    hyperparams: dict[str, dict[str, dict[str, str]]]
+    tags: tuple[str, ...]
+    bundle: bundles.Bundle
+    queue: str
+    key: str
+    parent: str | None = None
+
+
 def submit(client: Client, submission: Submission) -> Submitted:
     """Freeze and enqueue a notebook; once per idempotency key.
 
     Raises:
         NotebookError, BundleError, ParameterError: the input is at fault.
-        SubmitError: there is no such queue.
+        SubmitError: there is no such queue, or a name is too short.
         ClearMLError: the server refused or is away.
     """
-    raise NotImplementedError
+    notebook = submission.notebook.absolute()
+    declared = infer(read_notebook(notebook))
+    values = validate(declared, submission.parameters)
+    with tempfile.TemporaryDirectory(prefix="waylab-submit-") as folder:
+        bundle = bundles.freeze(
+            notebook,
+            files=submission.files,
+            root=submission.root or notebook.parent,
+            into=Path(folder),
+        )
+        draft = Draft(
+            name=submission.name or default_name(notebook),
+            project=submission.project,
+            hyperparams=hyperparams(
+                declared, values, time_limit_seconds=submission.time_limit_seconds
+            ),
+            tags=submission.tags,
+            bundle=bundle,
+            queue=submission.queue,
+            key=submission.idempotency_key or secrets.token_hex(16),
+        )
+        return record_and_enqueue(client, draft)
+
+
+def default_name(notebook: Path) -> str:
+    """Give the name of a run that was given none."""
+    return notebook.stem if len(notebook.stem) >= MIN_NAME else notebook.name
+
+
+def hyperparams(
+    declared: Sequence[Parameter],
+    values: Mapping[str, ParameterValue],
+    *,
+    time_limit_seconds: int | None,
+) -> dict[str, dict[str, dict[str, str]]]:
+    """Give the values as ClearML shows and edits them, section by section."""
+    if time_limit_seconds is not None and time_limit_seconds <= 0:
+        msg = f"The time limit is {time_limit_seconds} s, but must be above 0."
+        raise SubmitError(msg)
+    own = {
+        parameter.name: _item(
+            PARAMETER_SECTION,
+            parameter.name,
+            format_value(parameter, values[parameter.name]),
+            type_label(parameter),
+            parameter.help,
+        )
+        for parameter in declared
+        if parameter.name in values
+    }
+    option = _item(
+        OPTION_SECTION,
+        TIME_LIMIT,
+        "" if time_limit_seconds is None else str(time_limit_seconds),
+        "Optional[int]",
+        "Seconds after which the run is ended; empty for no limit.",
+    )
+    found = {OPTION_SECTION: {TIME_LIMIT: option}}
+    return {PARAMETER_SECTION: own, **found} if own else found
+
+
+def record_and_enqueue(client: Client, draft: Draft) -> Submitted:
+    """Record a draft as a task (or find the one of its key) and enqueue it."""
+    if len(draft.name) < MIN_NAME:
+        msg = f"The name {draft.name!r} is too short: {MIN_NAME} letters or more."
+        raise SubmitError(msg)
+    queue_id, queue_name = find_queue(client, draft.queue)
+    user_id, _ = current_user(client)
+    digest = hashlib.sha256(f"{user_id}\0{draft.key}".encode()).hexdigest()[:32]
+    mark = f"{KEY_TAG}{digest}"
+    task = _find(client, mark) or _create(client, draft, mark)
+    task_id = str(task["id"])
+    if task["status"] == "created":
+        _attach_bundle(client, draft, task_id)
+        _enqueue(client, task_id, queue_id)
+        logger.info("Enqueued task %s in queue %s", task_id, queue_name)
+    web = client.credentials.web_url
+    project_id = task.get("project") or "*"
+    return Submitted(
+        task_id=task_id,
+        queue=queue_name,
+        position=position_in_queue(client, queue_id, task_id),
+        web_url=f"{web}/projects/{project_id}/experiments/{task_id}/output/log",
+    )
+
+
+def _item(section: str, name: str, value: str, kind: str, text: str) -> dict[str, str]:
+    return {
+        "section": section,
+        "name": name,
+        "value": value,
+        "type": kind,
+        "description": text,
+    }
+
+
+def _find(client: Client, mark: str) -> dict[str, Any] | None:
+    """Give the oldest task of a key: of two submitted at once, that one counts."""
+    body = {
+        "system_tags": [mark],
+        "only_fields": ["id", "status", "created", "project"],
+        "search_hidden": True,
+    }
+    found = client.call("tasks.get_all", body).get("tasks") or []
+    return min(found, key=lambda one: (one["created"], one["id"]), default=None)
+
+
+def _create(client: Client, draft: Draft, mark: str) -> dict[str, Any]:
+    body: dict[str, Any] = {
+        "name": draft.name,
+        "project": ensure_project(client, draft.project),
+        "type": "training",
+        "tags": sorted({NOTEBOOK_TAG, *draft.tags}),
+        "system_tags": [mark],
+        "script": {
+            "binary": "python3",
+            "repository": "",
+            "entry_point": ENTRY_POINT,
+            "working_dir": ".",
+            "diff": SCRIPT,
+            "requirements": {},
+        },
+        "hyperparams": draft.hyperparams,
+    }
+    if draft.parent:
+        body["parent"] = draft.parent
+    made = str(client.call("tasks.create", body)["id"])
+    first = _find(client, mark)
+    if first is not None and first["id"] != made:
+        client.call("tasks.delete", {"task": made, "force": True})
+        return first
+    return {"id": made, "status": "created", "project": body["project"]}
+
+
+def _attach_bundle(client: Client, draft: Draft, task_id: str) -> None:
+    folder = task_folder(draft.project, draft.name, task_id)
+    name = f"{draft.bundle.sha256[:16]}.zip"
+    with draft.bundle.path.open("rb") as content:
+        uri = client.upload(
+            f"{folder}/artifacts/{BUNDLE_ARTIFACT}/{name}", content, "application/zip"
+        )
+    artifact = {
+        "key": BUNDLE_ARTIFACT,
+        "type": "archive",
+        "mode": "input",
+        "uri": uri,
+        "hash": draft.bundle.sha256,
+        "content_size": draft.bundle.size_bytes,
+        "timestamp": int(time.time()),
+        "type_data": {
+            "content_type": "application/zip",
+            "preview": "\n".join(
+                file.path for file in draft.bundle.manifest.files[:20]
+            ),
+        },
+    }
+    body = {"task": task_id, "artifacts": [artifact], "force": True}
+    client.call("tasks.add_or_update_artifacts", body)
+
+
+def _enqueue(client: Client, task_id: str, queue_id: str) -> None:
+    try:
+        client.call("tasks.enqueue", {"task": task_id, "queue": queue_id})
+    except BadRequest as error:
+        if error.subcode != ALREADY_QUEUED:  # The same submit, repeated at once.
+            raise
