@@ -11,7 +11,9 @@ import hashlib
 import json
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
@@ -90,6 +92,24 @@ def freeze(notebook: Path, *, files: Sequence[Path], root: Path, into: Path) -> 
     return Bundle(target, sha256, target.stat().st_size, manifest)
 
 
+def inspect(path: Path, expected_sha256: str) -> Bundle:
+    """Check a bundle's hash and manifest without unpacking it.
+
+    Raises:
+        BundleError: the hash, the format or the manifest is not as it should be.
+    """
+    actual = _hash_of(path)
+    if actual != expected_sha256.lower():
+        msg = (
+            f"The bundle's hash is {actual}, not {expected_sha256 or 'given'}: it was "
+            "changed or damaged on the way. Submit the notebook again."
+        )
+        raise BundleError(msg)
+    with _opened(path) as archive:
+        manifest = _read_manifest(archive)
+    return Bundle(path, actual, path.stat().st_size, manifest)
+
+
 def unpack(path: Path, into: Path, expected_sha256: str) -> Manifest:
     """Check a bundle and write its files below the folder `into`.
 
@@ -97,21 +117,10 @@ def unpack(path: Path, into: Path, expected_sha256: str) -> Manifest:
         BundleError: the hash, the format, a path or a size is not as it should be;
             nothing outside of `into` is ever written.
     """
-    actual = _hash_of(path)
-    if actual != expected_sha256.lower():
-        msg = (
-            f"The bundle's hash is {actual}, not {expected_sha256}: it was changed or "
-            "damaged on the way. Submit the notebook again."
-        )
-        raise BundleError(msg)
-    try:
-        with zipfile.ZipFile(path) as archive:
-            manifest = _read_manifest(archive)
-            for file in manifest.files:
-                _extract(archive, file, into)
-    except (zipfile.BadZipFile, NotImplementedError, EOFError, RuntimeError) as error:
-        msg = f"The bundle is not a readable zip file: {error}."
-        raise BundleError(msg) from error
+    manifest = inspect(path, expected_sha256).manifest
+    with _opened(path) as archive:
+        for file in manifest.files:
+            _extract(archive, file, into)
     return manifest
 
 
@@ -121,11 +130,24 @@ def read_notebook_bytes(path: Path) -> bytes:
     Raises:
         BundleError: the bundle is damaged.
     """
+    with _opened(path) as archive:
+        return archive.read(f"{PREFIX}{_read_manifest(archive).notebook}")
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
     try:
         with zipfile.ZipFile(path) as archive:
-            manifest = _read_manifest(archive)
-            return archive.read(f"{PREFIX}{manifest.notebook}")
-    except (zipfile.BadZipFile, KeyError, EOFError, RuntimeError) as error:
+            yield archive
+    # What zipfile raises on damage, encryption and unknown compression.
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        KeyError,
+        EOFError,
+        NotImplementedError,
+        RuntimeError,
+    ) as error:
         msg = f"The bundle is not a readable zip file: {error}."
         raise BundleError(msg) from error
 

@@ -31,7 +31,7 @@ def list_queues(client: Client) -> tuple[Queue, ...]:
     for worker in workers:
         busy = bool((worker.get("task") or {}).get("id"))
         for served in worker.get("queues") or ():
-            key = served.get("id") if isinstance(served, dict) else served
+            key = str(served.get("id") if isinstance(served, dict) else served)
             slots[key] = slots.get(key, 0) + 1
             free[key] = free.get(key, 0) + (not busy)
     found = [

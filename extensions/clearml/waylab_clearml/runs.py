@@ -2,190 +2,147 @@
 
 from __future__ import annotations
 
+import json
+import re
+import secrets
+import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
-from enum import StrEnum
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
+from waylab_clearml import bundle as bundles
+from waylab_clearml import live
 from waylab_clearml.client import Client
-from waylab_clearml.parameters import ParameterValue
-from waylab_clearml.submit import Submitted
-from waylab_clearml.verdict import Verdict
+from waylab_clearml.errors import BadRequest, NotFound, SubmitError
+from waylab_clearml.names import current_user, name_book
+from waylab_clearml.notebooks import parse_notebook
+from waylab_clearml.parameters import ParameterValue, infer, validate
+from waylab_clearml.queues import find_queue, position_in_queue
+from waylab_clearml.run_data import (
+    LogLine,
+    LogPage,
+    Series,
+    read_log,
+    scalars,
+    single_values,
+)
+from waylab_clearml.run_record import (
+    STATES,
+    Artifact,
+    Progress,
+    Run,
+    RunNames,
+    RunPage,
+    RunParameter,
+    RunQuery,
+    RunState,
+    artifacts_of,
+    parameters_of,
+    run_of,
+    verdict_of,
+)
+from waylab_clearml.submit import (
+    BUNDLE_ARTIFACT,
+    NOTEBOOK_TAG,
+    OPTION_SECTION,
+    PARAMETER_SECTION,
+    TIME_LIMIT,
+    Draft,
+    Submitted,
+    hyperparams,
+    record_and_enqueue,
+)
+from waylab_clearml.verdict import Reason
 
+__all__ = [
+    "Artifact",
+    "LogLine",
+    "LogPage",
+    "Progress",
+    "Run",
+    "RunPage",
+    "RunParameter",
+    "RunQuery",
+    "RunState",
+    "Series",
+    "abort",
+    "artifacts",
+    "get_run",
+    "list_runs",
+    "live_notebook",
+    "parameters",
+    "read_log",
+    "rerun",
+    "scalars",
+    "single_values",
+]
 
-class RunState(StrEnum):
-    """Where a run is in its life; the words of the lab and the CLI."""
-
-    DRAFT = "draft"
-    QUEUED = "queued"
-    RUNNING = "running"
-    COMPLETED = "completed"
-    FAILED = "failed"
-    ABORTED = "aborted"
-
-
-@dataclass(frozen=True)
-class RunParameter:
-    """A value that a run was given; `section` is `Notebook` for the notebook's own."""
-
-    section: str
-    name: str
-    value: str
-    type: str = ""
-    help: str = ""
-
-
-@dataclass(frozen=True)
-class Artifact:
-    """A file of a run; `input` tells those that went in (the bundle)."""
-
-    key: str
-    type: str
-    uri: str
-    size_bytes: int | None
-    sha256: str
-    input: bool
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a notebook has come; cells count from 0, `current` None between cells."""
-
-    percent: int
-    cells_total: int | None = None
-    cell_current: int | None = None
-
-
-@dataclass(frozen=True)
-class Run:
-    """One run (any ClearML task). Lists leave out what is marked *details*.
-
-    Times are aware UTC. `duration_seconds` counts to now while it runs. `reason` is
-    a verdict's code if Waylab ended it; `status` is ClearML's own word.
-    """
-
-    id: str
-    name: str
-    project: str
-    owner: str
-    owner_id: str
-    state: RunState
-    status: str
-    reason: str
-    message: str
-    queue: str
-    created: datetime | None
-    started: datetime | None
-    ended: datetime | None
-    duration_seconds: float | None
-    progress: Progress | None
-    worker: str
-    tags: tuple[str, ...]
-    notebook: bool
-    stopping: bool
-    web_url: str
-    position: int | None = None  # details: place in the queue, from 1
-    parameters: tuple[RunParameter, ...] = ()  # details
-    artifacts: tuple[Artifact, ...] = ()  # details
-    verdict: Verdict | None = None  # details
-
-
-@dataclass(frozen=True)
-class RunQuery:
-    """Which runs to list, newest first; `user` "me" or None for everyone's.
-
-    `queue` is a name or id; `text` is looked for in names. Pages count from 0.
-    """
-
-    user: str | None = "me"
-    project: str | None = None
-    queue: str | None = None
-    state: RunState | None = None
-    text: str = ""
-    notebooks_only: bool = False
-    page: int = 0
-    page_size: int = 50
-
-
-@dataclass(frozen=True)
-class RunPage:
-    """A page of runs and how many there are on all pages."""
-
-    runs: tuple[Run, ...]
-    total: int
-
-
-@dataclass(frozen=True)
-class LogLine:
-    """A console message as reported: may hold several lines of text."""
-
-    time: datetime
-    text: str
-    level: str = ""
-
-
-@dataclass(frozen=True)
-class LogPage:
-    """Messages in order; pass `cursor` as `after` to get what came later.
-
-    `complete` tells that, at the time of asking, nothing further was there.
-    """
-
-    lines: tuple[LogLine, ...]
-    cursor: str
-    complete: bool
-
-
-@dataclass(frozen=True)
-class Series:
-    """One curve: `metric` is the chart, `variant` the curve's name on it."""
-
-    metric: str
-    variant: str
-    x: tuple[float, ...]
-    y: tuple[float, ...]
+OUTPUT_ARTIFACT = "notebook"
+MAX_NOTEBOOK_BYTES = 1024**3
+MAX_COUNTED = 10_000
+LIST_FIELDS = [
+    "id",
+    "name",
+    "project",
+    "user",
+    "status",
+    "status_reason",
+    "status_message",
+    "execution.queue",
+    "created",
+    "started",
+    "completed",
+    "runtime",
+    f"configuration.{live.CONFIGURATION_NAME}",
+    "last_worker",
+    "tags",
+]
 
 
 def list_runs(client: Client, query: RunQuery) -> RunPage:
-    """Give a page of runs."""
-    raise NotImplementedError
+    """Give a page of runs, newest first."""
+    body = _filter(client, query)
+    if body is None:
+        return RunPage((), 0)
+    tasks = client.call(
+        "tasks.get_all",
+        {
+            **body,
+            "only_fields": LIST_FIELDS,
+            "page": query.page,
+            "page_size": query.page_size,
+        },
+    ).get("tasks", [])
+    return RunPage(_runs(client, tasks), _total(client, body, query, len(tasks)))
 
 
 def get_run(client: Client, run_id: str) -> Run:
     """Give one run with its details. Raises NotFound."""
-    raise NotImplementedError
-
-
-def read_log(
-    client: Client, run_id: str, *, after: str | None = None, limit: int = 1000
-) -> LogPage:
-    """Give up to about `limit` messages after a cursor (None: from the beginning).
-
-    Raises:
-        BadRequest: the cursor is not one that this function gave.
-    """
-    raise NotImplementedError
-
-
-def scalars(client: Client, run_id: str) -> tuple[Series, ...]:
-    """Give the curves that a run has reported so far."""
-    raise NotImplementedError
-
-
-def single_values(client: Client, run_id: str) -> dict[str, float]:
-    """Give the single numbers that a run has reported (`report_single_value`)."""
-    raise NotImplementedError
+    task = _task(client, run_id)
+    (run,) = _runs(client, [task])
+    queue_id = str((task.get("execution") or {}).get("queue") or "")
+    position = None
+    if run.state is RunState.QUEUED and queue_id:
+        position = position_in_queue(client, queue_id, run_id)
+    return replace(
+        run,
+        position=position,
+        parameters=parameters_of(task),
+        artifacts=artifacts_of(task),
+        verdict=verdict_of(task),
+    )
 
 
 def parameters(client: Client, run_id: str) -> tuple[RunParameter, ...]:
     """Give a run's parameters, the notebook's own first."""
-    raise NotImplementedError
+    return parameters_of(_task(client, run_id))
 
 
 def artifacts(client: Client, run_id: str) -> tuple[Artifact, ...]:
     """Give a run's files by key."""
-    raise NotImplementedError
+    return artifacts_of(_task(client, run_id))
 
 
 def live_notebook(client: Client, run_id: str) -> dict[str, Any]:
@@ -194,24 +151,174 @@ def live_notebook(client: Client, run_id: str) -> dict[str, Any]:
     Raises:
         NotFound: the run has none (yet): not a notebook's, or not started.
     """
-    raise NotImplementedError
+    task = _task(client, run_id)
+    for artifact in artifacts_of(task):
+        if artifact.key == OUTPUT_ARTIFACT and not artifact.input:
+            content = client.read(artifact.uri, limit_bytes=MAX_NOTEBOOK_BYTES)
+            found: dict[str, Any] = json.loads(content)
+            return found
+    index = live.index_of(task)
+    if index is None:
+        msg = f"Run {run_id} has no output notebook yet (it is {task.get('status')})."
+        raise NotFound(msg)
+    return live.assemble(client, index)
 
 
 def abort(client: Client, run_id: str) -> Run:
-    """Ask a running run to stop, or take a waiting one out of its queue."""
-    raise NotImplementedError
+    """Ask a running run to stop, or take a waiting one out of its queue.
+
+    A run that has ended already is left as it is.
+    """
+    run = get_run(client, run_id)
+    words = {
+        "status_reason": Reason.ABORTED.value,
+        "status_message": "Aborted by its user before it started.",
+    }
+    if run.state is RunState.QUEUED:
+        try:
+            client.call("tasks.dequeue", {"task": run_id})
+            client.call("tasks.stopped", {"task": run_id, "force": True, **words})
+        except BadRequest:
+            run = get_run(client, run_id)  # An agent has just taken it.
+            if run.state is RunState.QUEUED:
+                client.call("tasks.stop", {"task": run_id, "force": True})
+    if run.state is RunState.RUNNING:
+        reason = {"status_reason": Reason.ABORTED.value}
+        client.call("tasks.stop", {"task": run_id, **reason})
+    return get_run(client, run_id)
 
 
-def rerun(
+def rerun(  # noqa: PLR0913 - the contract of the lab and the CLI.
     client: Client,
     run_id: str,
     parameters: Mapping[str, ParameterValue] | None = None,
     queue: str | None = None,
     name: str | None = None,
+    *,
+    idempotency_key: str | None = None,
 ) -> Submitted:
-    """Clone a run with edited parameters and enqueue it (default: in its own queue).
+    """Run the same bundle again with edited parameters (default queue: its own).
+
+    The new run has a copy of the bundle, so that either may be deleted.
 
     Raises:
         ParameterError: an unknown name or a value of the wrong type.
+        SubmitError: the run is not a notebook's, or has no queue and none is named.
     """
-    raise NotImplementedError
+    task = _task(client, run_id)
+    run = get_run(client, run_id)
+    target = queue or run.queue
+    if not target:
+        msg = f"Run {run_id} was in no queue: name one."
+        raise SubmitError(msg)
+    found = [one for one in run.artifacts if one.key == BUNDLE_ARTIFACT and one.input]
+    if not found:
+        msg = f"Run {run_id} has no bundle: clone it in ClearML's own UI."
+        raise SubmitError(msg)
+    with tempfile.TemporaryDirectory(prefix="waylab-rerun-") as folder:
+        bundle = fetch_bundle(client, found[0], Path(folder))
+        content = bundles.read_notebook_bytes(bundle.path)
+        declared = infer(parse_notebook(content, name=bundle.manifest.notebook))
+        names = {parameter.name for parameter in declared}
+        before = {
+            one.name: one.value
+            for one in run.parameters
+            if one.section == PARAMETER_SECTION and one.name in names
+        }
+        values = validate(declared, {**before, **(parameters or {})})
+        options = (task.get("hyperparams") or {}).get(OPTION_SECTION) or {}
+        limit = str((options.get(TIME_LIMIT) or {}).get("value") or "")
+        draft = Draft(
+            name=name or run.name,
+            project=run.project,
+            hyperparams=hyperparams(
+                declared,
+                values,
+                time_limit_seconds=int(limit) if limit.isdecimal() else None,
+            ),
+            tags=run.tags,
+            bundle=bundle,
+            queue=target,
+            key=idempotency_key or secrets.token_hex(16),
+            parent=run_id,
+        )
+        return record_and_enqueue(client, draft)
+
+
+def fetch_bundle(client: Client, artifact: Artifact, into: Path) -> bundles.Bundle:
+    """Download a run's bundle into a folder and check it against its hash.
+
+    Raises:
+        BundleError: it is not what its task says. ClearMLError: no access.
+    """
+    path = into / "bundle.zip"
+    with path.open("wb") as file:
+        for piece in client.download(artifact.uri):
+            file.write(piece)
+    return bundles.inspect(path, artifact.sha256)
+
+
+def _task(client: Client, run_id: str) -> dict[str, Any]:
+    found: dict[str, Any] = client.call("tasks.get_by_id", {"task": run_id})["task"]
+    return found
+
+
+def _filter(client: Client, query: RunQuery) -> dict[str, Any] | None:
+    """Give the server's filter; None if nothing can match."""
+    body: dict[str, Any] = {"order_by": ["-created"], "system_tags": ["-archived"]}
+    if query.user is not None:
+        me = query.user == "me"
+        body["user"] = [current_user(client)[0] if me else query.user]
+    if query.project is not None:
+        pattern = f"^{re.escape(query.project)}(/.*)?$"
+        found = client.call(
+            "projects.get_all", {"name": pattern, "only_fields": ["id", "name"]}
+        )
+        body["project"] = [one["id"] for one in found.get("projects") or ()]
+        if not body["project"]:
+            return None
+    if query.queue is not None:
+        try:
+            body["execution.queue"] = [find_queue(client, query.queue)[0]]
+        except SubmitError:
+            return None
+    if query.state is not None:
+        body["status"] = [one for one, state in STATES.items() if state is query.state]
+    if query.text:
+        body["name"] = re.escape(query.text)
+    if query.notebooks_only:
+        body["tags"] = [NOTEBOOK_TAG]
+    return body
+
+
+def _total(client: Client, body: dict[str, Any], query: RunQuery, got: int) -> int:
+    before = query.page * query.page_size
+    if 0 < got < query.page_size or (got == 0 and query.page == 0):
+        return before + got
+    counted = client.call(
+        "tasks.get_all",
+        {**body, "only_fields": ["id"], "page": 0, "page_size": MAX_COUNTED},
+    )
+    return len(counted.get("tasks") or ())
+
+
+def _runs(client: Client, tasks: list[dict[str, Any]]) -> tuple[Run, ...]:
+    book = name_book(client)
+    queue_ids = [str((one.get("execution") or {}).get("queue") or "") for one in tasks]
+    projects = book.names("projects", (str(one.get("project") or "") for one in tasks))
+    users = book.names("users", (str(one.get("user") or "") for one in tasks))
+    queues = book.names("queues", queue_ids)
+    now = datetime.now(UTC)
+    return tuple(
+        run_of(
+            task,
+            RunNames(
+                project=projects.get(str(task.get("project") or ""), ""),
+                owner=users.get(str(task.get("user") or ""), ""),
+                queue=queues.get(queue_id, ""),
+            ),
+            web_url=client.credentials.web_url,
+            now=now,
+        )
+        for task, queue_id in zip(tasks, queue_ids, strict=True)
+    )

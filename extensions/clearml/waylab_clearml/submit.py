@@ -176,7 +176,7 @@ def record_and_enqueue(client: Client, draft: Draft) -> Submitted:
     user_id, _ = current_user(client)
     digest = hashlib.sha256(f"{user_id}\0{draft.key}".encode()).hexdigest()[:32]
     mark = f"{KEY_TAG}{digest}"
-    task = _find(client, mark) or _create(client, draft, mark)
+    task = _find(client, mark, user_id) or _create(client, draft, mark, user_id)
     task_id = str(task["id"])
     if task["status"] == "created":
         _attach_bundle(client, draft, task_id)
@@ -202,9 +202,10 @@ def _item(section: str, name: str, value: str, kind: str, text: str) -> dict[str
     }
 
 
-def _find(client: Client, mark: str) -> dict[str, Any] | None:
+def _find(client: Client, mark: str, user_id: str) -> dict[str, Any] | None:
     """Give the oldest task of a key: of two submitted at once, that one counts."""
     body = {
+        "user": [user_id],
         "system_tags": [mark],
         "only_fields": ["id", "status", "created", "project"],
         "search_hidden": True,
@@ -213,7 +214,7 @@ def _find(client: Client, mark: str) -> dict[str, Any] | None:
     return min(found, key=lambda one: (one["created"], one["id"]), default=None)
 
 
-def _create(client: Client, draft: Draft, mark: str) -> dict[str, Any]:
+def _create(client: Client, draft: Draft, mark: str, user_id: str) -> dict[str, Any]:
     body: dict[str, Any] = {
         "name": draft.name,
         "project": ensure_project(client, draft.project),
@@ -233,7 +234,7 @@ def _create(client: Client, draft: Draft, mark: str) -> dict[str, Any]:
     if draft.parent:
         body["parent"] = draft.parent
     made = str(client.call("tasks.create", body)["id"])
-    first = _find(client, mark)
+    first = _find(client, mark, user_id)
     if first is not None and first["id"] != made:
         client.call("tasks.delete", {"task": made, "force": True})
         return first
