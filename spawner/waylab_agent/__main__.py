@@ -1,0 +1,108 @@
+"""`python -m waylab_agent`: run the agent of one node."""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+import sys
+
+from waylab_agent.agent import Agent
+from waylab_agent.errors import AgentError, SettingsError
+from waylab_agent.job import Means
+from waylab_agent.journal import Journal
+from waylab_agent.machine import Machine
+from waylab_agent.settings import AgentSettings, read_settings
+from waylab_agent.slots import SlotGate, slots_of
+from waylab_agent.workers import Workers
+from waylab_clearml.client import Client
+from waylab_clearml.credentials import Credentials
+from waylab_clearml.errors import CredentialsError
+from waylab_site.accounts import Accounts
+from waylab_site.errors import SiteError
+from waylab_site.lock import Lock
+
+logger = logging.getLogger(__name__)
+
+REQUEST_SECONDS = 5.0
+"""Bounds each request, retries included: the loop goes round without a server too."""
+_STOP_TURNS_SECONDS = 0.2
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
+
+
+def main() -> int:
+    """Run until SIGTERM (jobs go on) or SIGINT (jobs are aborted first)."""
+    logging.basicConfig(
+        level=logging.INFO,
+        stream=sys.stderr,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    # Signals are waited for (`sigtimedwait`), never handled in the middle of a step.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    try:
+        settings = read_settings()
+        journal = Journal(settings.state)
+        with Lock("The agent", settings.state / "agent.lock").acquire():
+            _serve(settings, journal)
+    except (AgentError, CredentialsError, SiteError) as error:
+        sys.stderr.write(f"waylab_agent: {error}\n")
+        return 1
+    return 0
+
+
+def _serve(settings: AgentSettings, journal: Journal) -> None:
+    slots = slots_of(settings)
+    with Client(_credentials(settings), timeout_seconds=REQUEST_SECONDS) as client:
+        means = Means(
+            settings=settings,
+            client=client,
+            gate=SlotGate(slots),
+            accounts=Accounts(settings.homes, settings.isolated),
+            journal=journal,
+        )
+        workers = Workers(client, settings.node, slots, Machine(settings.state))
+        agent = Agent(means, slots, workers)
+        agent.recover()
+        logger.info("Serving %d slots of node %s", len(slots), settings.node)
+        while (number := _next_signal(settings.poll_seconds)) is None:
+            agent.turn()
+        if number == signal.SIGINT:
+            logger.info("Told to stop: aborting all jobs")
+            agent.stop_all()
+            while not agent.is_idle:
+                agent.turn(accept=False)
+                if _next_signal(_STOP_TURNS_SECONDS) == signal.SIGTERM:
+                    break
+        agent.leave()
+
+
+def _next_signal(timeout_seconds: float) -> int | None:
+    """Wait for SIGTERM or SIGINT; None when the time is up or a child has ended."""
+    info = signal.sigtimedwait(_SIGNALS, timeout_seconds)
+    if info is None or info.si_signo == signal.SIGCHLD:
+        return None
+    return info.si_signo
+
+
+def _credentials(settings: AgentSettings) -> Credentials:
+    try:
+        keys = json.loads(settings.key_file.read_text("utf-8"))
+        access_key, secret_key = str(keys["access_key"]), str(keys["secret_key"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        msg = (
+            f"Cannot read the agent's keys in {settings.key_file} "
+            f"(access_key, secret_key): {error}"
+        )
+        raise SettingsError(msg) from error
+    return Credentials(
+        api_url=settings.api_url,
+        web_url=settings.web_url,
+        files_url=settings.files_url,
+        access_key=access_key,
+        secret_key=secret_key,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

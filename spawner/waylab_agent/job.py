@@ -1,0 +1,319 @@
+"""One job, from the claim of its task to the end of its last trace.
+
+What a job does next follows from its journal entry alone, so that a fresh start and
+the recovery after a crash are the same code. `supervise` looks after the processes and
+needs no network; `advance` deals with the server and may fail at any request: it is
+called again at the next turn.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from dataclasses import dataclass
+from enum import StrEnum
+from subprocess import Popen
+
+from waylab_agent import claims, environment, launch, processes, verdicts
+from waylab_agent.ending import Evidence, conclude
+from waylab_agent.errors import StartError
+from waylab_agent.gate import Gate, Grant
+from waylab_agent.journal import (
+    JobEntry,
+    JobFolder,
+    Journal,
+    Phase,
+    StopCause,
+)
+from waylab_agent.settings import AgentSettings
+from waylab_agent.shipping import Shipper
+from waylab_agent.tasks import Status, TaskView, must_stop, view
+from waylab_clearml.client import Client
+from waylab_clearml.credentials import Credentials
+from waylab_clearml.environment import sdk_environment
+from waylab_clearml.errors import BadRequest, Forbidden
+from waylab_clearml.verdict import FILE_NAME
+from waylab_site.accounts import Accounts
+from waylab_site.errors import AccountError
+
+logger = logging.getLogger(__name__)
+
+SCRIPT_BEGINS = b"\nStarting Task Execution:"
+_PREAMBLE_LIMIT_BYTES = 8 << 20
+_EMPTY_RECORD = launch.Record()
+
+
+@dataclass(frozen=True)
+class Means:
+    """What jobs work with."""
+
+    settings: AgentSettings
+    client: Client
+    gate: Gate
+    accounts: Accounts
+    journal: Journal
+
+
+class Life(StrEnum):
+    """Whether a job has processes."""
+
+    NONE_YET = "none yet"
+    RUNNING = "running"
+    GONE = "gone"
+
+
+class Job:
+    """One task that this node runs, or is about to run."""
+
+    def __init__(self, means: Means, folder: JobFolder, entry: JobEntry) -> None:
+        """Take up a job at the phase that its entry tells."""
+        self.entry = entry
+        self.done = False
+        self._means = means
+        self._folder = folder
+        self._shim: Popen[bytes] | None = None
+        self._life = Life.NONE_YET
+        self._term_sent_at: float | None = None
+        self._refused: str | None = None
+        self._shipper = Shipper(means.client, folder, entry.task_id, self.worker)
+
+    @property
+    def worker(self) -> str:
+        """The ClearML worker that runs this job."""
+        return f"{self._means.settings.node}:{self.entry.grant.slot}"
+
+    @property
+    def grant(self) -> Grant:
+        """The gate's grant that it runs under."""
+        return self.entry.as_grant()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its processes live."""
+        return self._life is Life.RUNNING
+
+    def attach(self) -> None:
+        """Find the job's processes again after a restart of the agent."""
+        record = launch.read_record(self._folder)
+        if launch.is_held(self._folder):
+            self._life = Life.RUNNING
+            if self.entry.process is None and record.shim_pid is not None:
+                process = processes.identify(record.shim_pid)
+                self._write(phase=Phase.RUNNING, process=process)
+            logger.info("Job %s still runs: attached again", self.entry.task_id)
+        elif self.entry.phase is Phase.RUNNING or record != _EMPTY_RECORD:
+            self._life = Life.RUNNING  # Until `supervise` has proved the contrary.
+
+    def stop(self, cause: StopCause) -> None:
+        """Have the job ended; it is over when its processes are gone."""
+        if self.entry.stop is None:
+            logger.info("Stopping job %s: %s", self.entry.task_id, cause)
+            self._write(stop=cause)
+
+    def supervise(self, now: float) -> None:
+        """Look after the processes; `now` is in seconds, monotonic.
+
+        The grant is released here, on the proof that no process of the job is left.
+        """
+        if self._shim is not None:
+            self._shim.poll()
+        if self._life is not Life.RUNNING:
+            return
+        if launch.is_held(self._folder):
+            if self.entry.stop is not None:
+                self._end_processes(now)
+            return
+        strays = processes.marked(self.entry.claim)
+        if strays:
+            processes.kill(strays)
+            return
+        self._life = Life.GONE
+        self._means.gate.release(self.grant)
+        logger.info("Job %s has ended", self.entry.task_id)
+
+    def advance(self, task: TaskView | None) -> None:
+        """Do what the server is needed for; `task` is as just seen there.
+
+        Raises:
+            ClearMLError: the server does not answer; call again.
+        """
+        if self._life is Life.GONE:
+            self._finish(task)
+        elif self._life is Life.RUNNING:
+            self._watch(task)
+        elif self.entry.phase is Phase.CLAIMING:
+            self._resolve(task)
+        elif self.entry.phase is Phase.CLAIMED:
+            self._begin(task)
+        else:
+            self._start(task)
+
+    def take(self) -> bool:
+        """Claim the task and start it; False if somebody else has it.
+
+        Raises:
+            ClearMLError: the server did not answer; `advance` goes on from there.
+        """
+        if not claims.take(self._means.client, self.entry):
+            self._drop()
+            return False
+        self._write(phase=Phase.CLAIMED)
+        self._begin(
+            view(self._means.client, [self.entry.task_id]).get(self.entry.task_id)
+        )
+        return not self.done
+
+    def _resolve(self, task: TaskView | None) -> None:
+        """Find out what became of a claim that was interrupted."""
+        if claims.in_some_queue(self._means.client, self.entry.task_id):
+            self._drop()
+        else:
+            self._write(phase=Phase.CLAIMED)
+            self._begin(task)
+
+    def _begin(self, task: TaskView | None) -> None:
+        if not self._means.gate.renew(self.grant):
+            if task is not None and task.status is Status.QUEUED:
+                logger.info("No slot for job %s: giving it back", self.entry.task_id)
+                claims.give_back(self._means.client, self.entry)
+                self._drop()
+            return
+        if not claims.begin(self._means.client, self.entry, task, self.worker):
+            logger.info("Task %s is not ours to run", self.entry.task_id)
+            self._drop()
+            return
+        self._write(phase=Phase.STARTING, notebook=bool(task and task.notebook))
+        self._start(task)
+
+    def _start(self, task: TaskView | None) -> None:
+        if not self._means.gate.renew(self.grant):
+            return
+        cause = self.entry.stop or must_stop(task)
+        if cause is not None and not (task and task.status is Status.QUEUED):
+            self._write(stop=cause)
+            self._over()
+            return
+        try:
+            order = self._order(repository=bool(task and task.repository))
+            process, self._shim = launch.start(order, self._folder)
+        except (AccountError, StartError, BadRequest, Forbidden) as error:
+            logger.warning("Job %s cannot start: %s", self.entry.task_id, error)
+            self._refused = str(error)
+            self._over()
+            return
+        self._write(phase=Phase.RUNNING, process=process)
+        self._life = Life.RUNNING
+        logger.info("Job %s runs in slot %s", self.entry.task_id, self.grant.slot)
+
+    def _order(self, *, repository: bool) -> launch.Order:
+        settings = self._means.settings
+        answer = self._means.client.call(
+            "waylab.job_token", {"task": self.entry.task_id}
+        )
+        account = self._means.accounts.ensure(str(answer["user"]["name"]))
+        cache = account.home / ".cache" / "waylab"
+        work = cache / "jobs" / self.entry.task_id
+        credentials = Credentials(
+            api_url=settings.api_url,
+            web_url=settings.web_url,
+            files_url=settings.files_url,
+            token=str(answer["token"]),
+        )
+        return launch.Order(
+            argv=environment.job_command(
+                sys.executable, self.entry.task_id, repository=repository
+            ),
+            environment=environment.job_environment(
+                os.environ,
+                sdk_environment(credentials),
+                task_id=self.entry.task_id,
+                claim=self.entry.claim,
+                worker=self.worker,
+                user=account.name,
+                home=account.home,
+                work=work,
+                devices=self.entry.grant.devices,
+            ),
+            claim=self.entry.claim,
+            home=account.home,
+            work=work,
+            files={
+                environment.CONFIG_NAME: environment.job_configuration(
+                    work=work, cache=cache / "clearml-agent", worker=self.worker
+                )
+            },
+            verdict=FILE_NAME,
+            uid=account.uid if settings.isolated else None,
+            gid=account.gid if settings.isolated else None,
+        )
+
+    def _watch(self, task: TaskView | None) -> None:
+        if not self._means.gate.renew(self.grant):
+            logger.warning("Job %s runs without a slot", self.entry.task_id)
+        cause = must_stop(task)
+        if cause is not None:
+            self.stop(cause)
+        if task is not None and cause is not StopCause.SUPERSEDED:
+            self._ship(final=False)
+
+    def _finish(self, task: TaskView | None) -> None:
+        """Send the rest of the log, settle the task, and forget the job."""
+        if task is not None and must_stop(task) is not StopCause.SUPERSEDED:
+            if not self._ship(final=True):
+                return
+            verdict = conclude(task, self._evidence())
+            if verdict is not None:
+                verdicts.write(self._means.client, task.id, verdict)
+        self._drop()
+
+    def _ship(self, *, final: bool) -> bool:
+        """Bring the log to the server; True if there is nothing more to bring."""
+        try:
+            return self._shipper.ship(final=final)
+        except (BadRequest, Forbidden) as error:
+            logger.warning("The log of %s is refused: %s", self.entry.task_id, error)
+            return True
+
+    def _evidence(self) -> Evidence:
+        record = launch.read_record(self._folder)
+        return Evidence(
+            exit_code=record.exit_code,
+            signal=record.signal,
+            oom_kills=record.oom_kills,
+            reached_script=self._reached_script(),
+            refused=self._refused or record.refused,
+            verdict=record.verdict,
+            stop=self.entry.stop,
+            notebook=self.entry.notebook,
+        )
+
+    def _reached_script(self) -> bool:
+        try:
+            with self._folder.console.open("rb") as console:
+                return SCRIPT_BEGINS in console.read(_PREAMBLE_LIMIT_BYTES)
+        except FileNotFoundError:
+            return False
+
+    def _end_processes(self, now: float) -> None:
+        process = self.entry.process
+        if process is None:
+            return
+        if self._term_sent_at is None:
+            self._term_sent_at = now
+            processes.ask_to_end(process)
+        elif now - self._term_sent_at >= self._means.settings.grace_seconds:
+            processes.kill(processes.descendants(process))
+
+    def _over(self) -> None:
+        self._life = Life.GONE
+        self._means.gate.release(self.grant)
+
+    def _drop(self) -> None:
+        self._means.gate.release(self.grant)
+        self._folder.remove()
+        self.done = True
+
+    def _write(self, **changes: object) -> None:
+        self.entry = self.entry.model_copy(update=changes)
+        self._folder.write(self.entry)

@@ -1,0 +1,103 @@
+"""What the agent reads of a task, and what it makes of it: pure but for one request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from waylab_agent.journal import StopCause
+from waylab_clearml.client import Client
+
+RUNNER_ENTRY_POINT = "waylab_notebook.py"
+CLAIM_REASON = "Claimed by {worker} ({claim})"
+_STOPPING = "stopping"
+_FIELDS = (
+    "id",
+    "status",
+    "status_reason",
+    "status_message",
+    "script.repository",
+    "script.entry_point",
+    "script.binary",
+)
+
+
+class Status(StrEnum):
+    """ClearML's states of a task."""
+
+    CREATED = "created"
+    QUEUED = "queued"
+    IN_PROGRESS = "in_progress"
+    STOPPED = "stopped"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CLOSED = "closed"
+    PUBLISHING = "publishing"
+    PUBLISHED = "published"
+    UNKNOWN = "unknown"
+
+    @classmethod
+    def _missing_(cls, value: object) -> Status:
+        return cls.UNKNOWN
+
+
+@dataclass(frozen=True)
+class TaskView:
+    """A task as the agent last saw it."""
+
+    id: str
+    status: Status
+    status_reason: str = ""
+    status_message: str = ""
+    repository: bool = False
+    notebook: bool = False
+
+    @classmethod
+    def from_answer(cls, task: Mapping[str, Any]) -> TaskView:
+        """Read an element of the answer of `tasks.get_all`."""
+        script = task.get("script") or {}
+        return cls(
+            id=str(task["id"]),
+            status=Status(task.get("status") or ""),
+            status_reason=str(task.get("status_reason") or ""),
+            status_message=str(task.get("status_message") or ""),
+            repository=bool(script.get("repository")),
+            notebook=script.get("entry_point") == RUNNER_ENTRY_POINT,
+        )
+
+
+def view(client: Client, task_ids: Sequence[str]) -> dict[str, TaskView]:
+    """Ask for tasks; one that was deleted is missing from the result."""
+    if not task_ids:
+        return {}
+    body = {"id": list(task_ids), "only_fields": list(_FIELDS), "search_hidden": True}
+    answer = client.call("tasks.get_all", body)
+    views = [TaskView.from_answer(task) for task in answer.get("tasks") or ()]
+    return {task.id: task for task in views}
+
+
+def claimed_by(task: TaskView, claim: str) -> bool:
+    """Say whether the task was marked started under this claim."""
+    return task.status is Status.IN_PROGRESS and f"({claim})" in task.status_reason
+
+
+def must_stop(task: TaskView | None) -> StopCause | None:
+    """Say why a running job has to be stopped, judged by its task; None: it goes on.
+
+    A task that ended well or badly by its own hand is left alone: its process is
+    about to end, and may still be uploading.
+    """
+    if task is None:
+        return StopCause.SUPERSEDED
+    match task.status:
+        case Status.IN_PROGRESS:
+            asked = _STOPPING in task.status_message.lower()
+            return StopCause.ABORTED if asked else None
+        case Status.STOPPED:
+            return StopCause.ABORTED
+        case Status.CREATED | Status.QUEUED:
+            return StopCause.SUPERSEDED
+        case _:
+            return None

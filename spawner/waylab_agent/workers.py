@@ -1,0 +1,101 @@
+"""The node's slots as ClearML workers: registered, reporting, with their tasks."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+
+from waylab_agent.machine import Machine
+from waylab_agent.slots import Slot
+from waylab_clearml.client import Client
+from waylab_clearml.errors import BadRequest
+
+logger = logging.getLogger(__name__)
+
+TIMEOUT_SECONDS = 600
+
+
+class Workers:
+    """One worker per slot."""
+
+    def __init__(
+        self, client: Client, node: str, slots: Sequence[Slot], machine: Machine
+    ) -> None:
+        """Nothing is sent before `report`."""
+        self._client = client
+        self._node = node
+        self._slots = tuple(slots)
+        self._machine = machine
+        self._registered: dict[str, tuple[str, ...]] = {}
+        self._reported: dict[str, tuple[str | None, float]] = {}
+
+    def report(
+        self,
+        queue_ids: Mapping[str, str],
+        tasks: Mapping[str, str],
+        *,
+        now: float,
+        every_seconds: float,
+    ) -> None:
+        """Report each worker whose task changed, or whose last report is old.
+
+        `queue_ids` by queue name, `tasks` by slot name; `now` in seconds, monotonic.
+
+        Raises:
+            ClearMLError: the server does not answer.
+        """
+        for slot in self._slots:
+            queues = tuple(queue_ids[q] for q in slot.queues if q in queue_ids)
+            task = tasks.get(slot.name)
+            self._register(slot, queues)
+            last_task, last_time = self._reported.get(slot.name, (None, -every_seconds))
+            if task == last_task and now - last_time < every_seconds:
+                continue
+            self._send(slot, queues, task)
+            self._reported[slot.name] = (task, now)
+
+    def unregister(self) -> None:
+        """Take the workers off the server's list.
+
+        Raises:
+            ClearMLError: the server does not answer.
+        """
+        for slot in self._slots:
+            if slot.name in self._registered:
+                self._client.call("workers.unregister", {"worker": self._name(slot)})
+        self._registered.clear()
+
+    def _name(self, slot: Slot) -> str:
+        return f"{self._node}:{slot.name}"
+
+    def _register(self, slot: Slot, queues: tuple[str, ...]) -> None:
+        if self._registered.get(slot.name) == queues:
+            return
+        body = {
+            "worker": self._name(slot),
+            "queues": list(queues),
+            "timeout": TIMEOUT_SECONDS,
+        }
+        self._client.call("workers.register", body)
+        self._registered[slot.name] = queues
+        self._reported.pop(slot.name, None)
+
+    def _send(self, slot: Slot, queues: tuple[str, ...], task: str | None) -> None:
+        body = {
+            "worker": self._name(slot),
+            "timestamp": int(time.time() * 1000),
+            "queues": list(queues),
+            "task": task,
+            "is_daemon": True,
+            "machine_stats": {
+                **self._machine.statistics(),
+                **self._machine.devices(slot.devices),
+            },
+        }
+        try:
+            self._client.call("workers.status_report", body)
+        except BadRequest as error:
+            # A server that forgot the worker (its data was restored, say).
+            logger.info("Worker %s is registered again: %s", self._name(slot), error)
+            self._registered.pop(slot.name, None)
