@@ -19,6 +19,10 @@ class SiteError(Exception):
     """Any error of this package."""
 
 
+class SiteFileError(SiteError):
+    """`waylab.toml` is missing, unreadable, or does not declare a site that fits."""
+
+
 class StateError(SiteError):
     """The state folder is missing, foreign, read-only or damaged."""
 

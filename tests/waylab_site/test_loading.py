@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from waylab_site.errors import SiteFileError
+from waylab_site.inventory import GIB, Gpu, Inventory, job_slots, this_machine
+from waylab_site.loading import default_text, load, parse
+from waylab_site.model import GpuGroup, Site
+
+MACHINE = Inventory(gpus=(), cores=8, memory_bytes=32 * GIB)
+GPUS = Inventory(
+    gpus=(Gpu("GPU-1", "NVIDIA A100", 80 * GIB), Gpu("GPU-2", "NVIDIA A100", 80 * GIB)),
+    cores=8,
+    memory_bytes=32 * GIB,
+)
+DEFAULT = default_text(MACHINE)
+TWO_NODES = Path(__file__).parents[2] / "templates" / "sites" / "two-nodes.toml"
+
+
+def _complaint(text: str, inventory: Inventory = MACHINE) -> str:
+    with pytest.raises(SiteFileError) as caught:
+        parse(text, "waylab.toml", inventory)
+    return str(caught.value)
+
+
+def _line(text: str, part: str) -> int:
+    return text[: text.index(part)].count("\n") + 1
+
+
+def test_the_default_site_is_this_machine_with_the_four_queues() -> None:
+    site = parse(DEFAULT, "waylab.toml", MACHINE)
+
+    assert [node.name for node in site.nodes] == ["local"]
+    assert site.queues_of(site.nodes[0]) == ("vision", "nlp", "regression", "default")
+    assert job_slots(site.nodes[0], MACHINE) == 4
+    assert job_slots(site.nodes[0], GPUS) == 2
+    assert site.profiles[1].cpus == 8
+
+
+def test_the_default_site_fits_this_very_machine() -> None:
+    inventory = this_machine()
+
+    site = parse(default_text(inventory), "waylab.toml", inventory)
+
+    assert job_slots(site.nodes[0], inventory) >= 1
+
+
+def test_the_example_declares_the_vision_and_the_nlp_node() -> None:
+    site = load(TWO_NODES, MACHINE)
+
+    assert {node.name: node.devices for node in site.nodes} == {
+        "vision": (GpuGroup(model="RTX 4090", count=2, memory_gib=24),),
+        "nlp": (GpuGroup(model="A100", count=4, memory_gib=80),),
+    }
+    assert [site.queues_of(node) for node in site.nodes] == [
+        ("vision", "default"),
+        ("nlp", "regression", "default"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "complaint"),
+    [
+        ("cpu_slots", "cpu_slot", "'nodes.0.cpu_slot' is unknown. Did you mean"),
+        ("[jobs]", "[jbos]", "'jbos' is unknown. Did you mean 'jobs'?"),
+        (
+            'description = "Computer vision"',
+            "colour = 1",
+            "'queues.0.colour' is unknown. Known here: name, description, priority",
+        ),
+        (
+            "services_slots = 8",
+            "services_slots = true",
+            "jobs.services_slots is not what it must be (it is True)",
+        ),
+        ('devices = "auto"', 'devices = "gpu"', "Make it 'auto' or 'cpu' or a list."),
+        ('priority = "low"', 'priority = "urgent"', "'high', 'medium' or 'low'"),
+        ('name = "wide"', 'name = "Wide One"', "lower-case letters, digits and"),
+        ('name = "nlp"', 'name = "vision"', "there are two queues called 'vision'"),
+        ('name = "nlp"', 'name = "services"', "is there by itself. Remove it here"),
+        ("memory_gib = 1\n", "memory_gib = 64\n", "no node can satisfy the profile"),
+        ("memory_gib = 1\n", "gpus = 1\n", "local has 0 GPUs, 1 are asked for"),
+    ],
+)
+def test_a_mistake_is_named_with_its_line_and_a_remedy(
+    before: str, after: str, complaint: str
+) -> None:
+    text = DEFAULT.replace(before, after, 1)
+
+    said = _complaint(text)
+
+    assert complaint in said
+    line = int(said.split(":")[1])
+    shown = text.splitlines()[line - 1]
+    assert shown == "[[profiles]]" or after.strip() in shown
+    assert "\n" not in said
+
+
+def test_a_queue_without_a_node_is_refused() -> None:
+    text = DEFAULT.replace('nodes = ["local"]', "nodes = []", 1)
+
+    assert "no node serves the queue 'vision'. Name at least one of 'local'" in (
+        _complaint(text)
+    )
+
+
+def test_an_unknown_node_is_refused() -> None:
+    text = DEFAULT.replace('nodes = ["local"]', 'nodes = ["gpu1"]', 1)
+
+    line = _line(text, 'nodes = ["gpu1"]')
+    assert _complaint(text) == (
+        f"waylab.toml:{line}: there is no node 'gpu1'. Name one of 'local'."
+    )
+
+
+def test_a_gpu_profile_fits_where_the_gpus_are() -> None:
+    text = DEFAULT.replace(
+        "memory_gib = 1\n", 'gpus = 2\ngpu_model = "A100"\nmemory_gib = 1\n', 1
+    )
+
+    assert isinstance(parse(text, "waylab.toml", GPUS), Site)
+    assert "local has 0 H100 GPUs" in _complaint(text.replace("A100", "H100"), GPUS)
+
+
+def test_another_machine_must_declare_its_devices() -> None:
+    text = DEFAULT.replace(
+        'description = "This machine"', 'address = "gpu1.example.org"'
+    )
+
+    assert "the devices of 'local' cannot be found by themselves" in _complaint(text)
+
+
+def test_two_nodes_cannot_both_be_this_machine() -> None:
+    text = f'{DEFAULT}\n[[nodes]]\nname = "second"\n'
+
+    assert "'second' and 'local' are both the hub's own machine" in _complaint(text)
+
+
+def test_missing_tables_are_named() -> None:
+    assert _complaint('[[nodes]]\nname = "a"\n') == (
+        "waylab.toml:1: the table [[queues]] is missing. Add it.\n"
+        "waylab.toml:1: the table [[profiles]] is missing. Add it."
+    )
+    assert "there are no nodes" in _complaint("nodes = []\nqueues=[]\nprofiles=[]")
+
+
+def test_what_is_not_toml_is_named_with_its_line() -> None:
+    assert _complaint("[site]\nname = \n").startswith("waylab.toml:2: this is not TOML")
+    assert "waylab.toml:1:" in _complaint("x = [")
+
+
+def test_an_unreadable_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SiteFileError, match="is not there"):
+        load(tmp_path / "waylab.toml", MACHINE)
+    (tmp_path / "waylab.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(SiteFileError, match="readable UTF-8"):
+        load(tmp_path / "waylab.toml", MACHINE)
