@@ -54,23 +54,9 @@ def start(order: Order, folder: JobFolder) -> tuple[ProcessId, subprocess.Popen[
         StartError: it is already running, or the machine refuses a process.
     """
     try:
-        with (
-            folder.lock.open("wb") as lock,
-            folder.record.open("wb") as record,
-            folder.console.open("ab") as console,
-        ):
+        with folder.lock.open("ab") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            fds = (record.fileno(), lock.fileno())
-            shim = subprocess.Popen(  # noqa: S603 - no shell; all of it is ours.
-                [sys.executable, "-I", "-S", str(SHIM), *map(str, fds)],
-                stdin=subprocess.PIPE,
-                stdout=console,
-                stderr=subprocess.STDOUT,
-                env={"PATH": os.defpath, MARK: order.claim},
-                cwd="/",
-                start_new_session=True,
-                pass_fds=fds,
-            )
+            shim = _spawn(order, folder, lock.fileno())
     except BlockingIOError as error:
         msg = "The job's processes are already running."
         raise StartError(msg) from error
@@ -121,6 +107,22 @@ def read_record(folder: JobFolder) -> Record:
                 for name in ("exit_code", "signal", "oom_kills", "verdict"):
                     fields[name] = note[name]
     return Record(**fields)
+
+
+def _spawn(order: Order, folder: JobFolder, lock: int) -> subprocess.Popen[bytes]:
+    # The record of an earlier attempt may be cut off only once the lock is ours.
+    with folder.record.open("wb") as record, folder.console.open("ab") as console:
+        fds = (record.fileno(), lock)
+        return subprocess.Popen(  # noqa: S603 - no shell; all of it is ours.
+            [sys.executable, "-I", "-S", str(SHIM), *map(str, fds)],
+            stdin=subprocess.PIPE,
+            stdout=console,
+            stderr=subprocess.STDOUT,
+            env={"PATH": os.defpath, MARK: order.claim},
+            cwd="/",
+            start_new_session=True,
+            pass_fds=fds,
+        )
 
 
 def _hand_over(order: Order, shim: subprocess.Popen[bytes]) -> None:

@@ -1,0 +1,186 @@
+"""A real tracking server, real agents, and a user who enqueues scripts."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.waylab_agent.conditions import wait_until
+from waylab_tracking.testing import Server, running_server
+
+from waylab_clearml.client import Client
+from waylab_clearml.credentials import Credentials
+
+FINAL = {"completed", "failed", "stopped", "closed", "published"}
+
+
+@dataclass
+class AgentProcess:
+    """One `python -m waylab_agent`."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait(20)
+
+    def end(self, number: signal.Signals = signal.SIGTERM, seconds: float = 40) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(seconds)
+
+
+@dataclass
+class Rig:
+    """Everything that a test of the agent needs."""
+
+    folder: Path
+    server: Server
+    user: Client
+    keys: dict[str, str]
+    agents: list[AgentProcess] = field(default_factory=list)
+
+    def start_agent(self, node: str = "n1", **settings: str) -> AgentProcess:
+        """Start an agent; settings override the defaults."""
+        state = self.folder / "agents" / node
+        state.mkdir(parents=True, exist_ok=True)
+        key_file = self.folder / "agent.json"
+        key_file.write_text(json.dumps(self.keys))
+        values = {
+            "NODE": node,
+            "QUEUES": "default",
+            "SLOTS": "1",
+            "API_URL": self.server.url,
+            "WEB_URL": self.server.url,
+            "FILES_URL": self.server.files_url,
+            "KEY_FILE": str(key_file),
+            "STATE": str(state),
+            "HOMES": str(self.folder / "homes"),
+            "POLL_SECONDS": "0.3",
+            "GRACE_SECONDS": "3",
+            **settings,
+        }
+        log = self.folder / f"{node}.log"
+        with log.open("ab") as file:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "waylab_agent"],
+                env={
+                    "PATH": os.environ["PATH"],
+                    "SECRET_OF_THE_AGENT": "hush",
+                    **{f"WAYLAB_AGENT_{k}": v for k, v in values.items()},
+                },
+                stdout=file,
+                stderr=subprocess.STDOUT,
+            )
+        agent = AgentProcess(process, log)
+        self.agents.append(agent)
+        return agent
+
+    def queue_id(self, name: str) -> str:
+        """Give the id of a queue, made if need be."""
+        found = self.user.call("queues.get_all", {"name": f"^{name}$"})["queues"]
+        for queue in found:
+            if queue["name"] == name:
+                return str(queue["id"])
+        return str(self.system().call("queues.create", {"name": name})["id"])
+
+    def system(self) -> Client:
+        """Give a client of the `system` principal."""
+        return self.client(*self.server.system)
+
+    def client(self, access: str, secret: str) -> Client:
+        """Give a client of a key pair."""
+        return Client(
+            Credentials(
+                api_url=self.server.url,
+                web_url=self.server.url,
+                files_url=self.server.files_url,
+                access_key=access,
+                secret_key=secret,
+            )
+        )
+
+    def enqueue(self, code: str, queue: str = "default", **fields: Any) -> str:
+        """Enqueue a script; the task's id."""
+        task = self.create(code, **fields)
+        self.user.call("tasks.enqueue", {"task": task, "queue": self.queue_id(queue)})
+        return task
+
+    def create(self, code: str, **fields: Any) -> str:
+        """Make a task of a script."""
+        body = {
+            "name": "a script",
+            "type": "training",
+            "script": {
+                "binary": "python3",
+                "repository": "",
+                "entry_point": "main.py",
+                "working_dir": ".",
+                "diff": code,
+                "requirements": {},
+            },
+            **fields,
+        }
+        return str(self.user.call("tasks.create", body)["id"])
+
+    def task(self, task_id: str) -> dict[str, Any]:
+        """Give a task's document."""
+        answer = self.user.call("tasks.get_by_id", {"task": task_id})
+        task: dict[str, Any] = answer["task"]
+        return task
+
+    def end_of(self, task_id: str, seconds: float = 60) -> tuple[str, str]:
+        """Wait for a task's end; its status and reason."""
+
+        def ended() -> tuple[str, str] | None:
+            task = self.task(task_id)
+            if task["status"] in FINAL:
+                return task["status"], task.get("status_reason") or ""
+            return None
+
+        return wait_until(ended, f"the end of {task_id}: {self.logs()}", seconds)
+
+    def console(self, task_id: str) -> str:
+        """Give all that the server has of a task's console, in order."""
+        body = {"task": task_id, "batch_size": 5000, "order": "asc"}
+        answer = self.user.call("events.get_task_log", body)
+        events = sorted(answer["events"], key=lambda event: event["timestamp"])
+        return "".join(event["msg"] for event in events)
+
+    def wait_for_line(self, task_id: str, text: str, seconds: float = 60) -> None:
+        """Wait until the server has a text of the task's console."""
+        wait_until(
+            lambda: text in self.console(task_id),
+            f"{text!r} of {task_id}: {self.logs()}",
+            seconds,
+        )
+
+    def logs(self) -> str:
+        """Give the ends of the agents' logs."""
+        return "\n".join(agent.log.read_text()[-3000:] for agent in self.agents)
+
+
+@contextmanager
+def running_rig(folder: Path) -> Iterator[Rig]:
+    """Give a server with a user; agents that a test starts end with it."""
+    with running_server(folder / "tracking") as server:
+        access, secret = server.create_user("ada")
+        agent_access, agent_secret = server.create_user("agent-n1", role="agent")
+        keys = {"access_key": agent_access, "secret_key": agent_secret}
+        rig = Rig(folder=folder, server=server, user=None, keys=keys)  # type: ignore[arg-type]
+        rig.user = rig.client(access, secret)
+        try:
+            yield rig
+        finally:
+            for agent in rig.agents:
+                if agent.process.poll() is None:
+                    agent.end(signal.SIGINT)
+            rig.user.close()
