@@ -1,0 +1,194 @@
+import * as React from 'react';
+
+import { FileDialog } from '@jupyterlab/filebrowser';
+import type { IDocumentManager } from '@jupyterlab/docmanager';
+import { UUID } from '@lumino/coreutils';
+
+import { FormDialog } from './formDialog';
+import { runName } from './notebook';
+import type { LabClient } from './tokens';
+import {
+  fieldsOfRun,
+  messageOf,
+  rerunOf,
+  RunForm,
+  submissionOf,
+  type FormChoices,
+  type FormValues,
+  type ParameterField,
+  type RunDetails,
+  type Services,
+  type Submitted
+} from './ui';
+
+/** A notebook that is to run: where it lies, and how it is brought up to date there. */
+export interface NotebookSource {
+  readonly path: string;
+  readonly parameters: () => Promise<readonly ParameterField[]>;
+  readonly save: () => Promise<void>;
+}
+
+/** What the form remembers from the last time. */
+export interface LastChoice {
+  readonly queue: string;
+  readonly project: string;
+}
+
+interface Parts {
+  readonly client: LabClient;
+  readonly services: Services;
+  readonly documents: IDocumentManager;
+  readonly onSubmitted: (submitted: Submitted, name: string) => void;
+}
+
+/** Shows the form "Run remotely" for a notebook. */
+export function showSubmitForm(
+  source: NotebookSource,
+  last: LastChoice,
+  onChoice: (choice: LastChoice) => void,
+  parts: Parts
+): void {
+  const { client, services, documents } = parts;
+  const title = services.trans.__('Run remotely');
+  const keys = new IdempotencyKeys();
+  const dialog = new FormDialog(title, services, close => (
+    <SubmitForm
+      source={source}
+      client={client}
+      initial={{
+        name: runName(source.path),
+        queue: last.queue,
+        project: last.project || 'Notebooks'
+      }}
+      onCancel={close}
+      pickFiles={folders => pickFiles(documents, folders, services)}
+      onSubmit={async (values, fields) => {
+        await source.save();
+        const submission = submissionOf(source.path, values, fields, '');
+        const idempotencyKey = keys.keyOf(submission);
+        const submitted = await client.submit({
+          ...submission,
+          idempotencyKey
+        });
+        onChoice({ queue: values.queue, project: submission.project });
+        close();
+        parts.onSubmitted(submitted, submission.name);
+      }}
+    />
+  ));
+  dialog.launch();
+}
+
+/** Shows the form "Run again" for a run. */
+export function showAgainForm(run: RunDetails, parts: Parts): void {
+  const { client, services } = parts;
+  const fields = fieldsOfRun(run);
+  const dialog = new FormDialog(
+    services.trans.__('Run again'),
+    services,
+    close => (
+      <RunForm
+        kind="again"
+        choices={{ fields, fieldsError: '', projects: [] }}
+        initial={{ name: run.name, queue: run.queue }}
+        onCancel={close}
+        onSubmit={async values => {
+          const submitted = await client.rerun(run.id, rerunOf(values, fields));
+          close();
+          parts.onSubmitted(submitted, values.name);
+        }}
+      />
+    )
+  );
+  dialog.launch();
+}
+
+function SubmitForm({
+  source,
+  client,
+  initial,
+  onSubmit,
+  onCancel,
+  pickFiles
+}: {
+  readonly source: NotebookSource;
+  readonly client: LabClient;
+  readonly initial: Partial<FormValues>;
+  readonly onSubmit: (
+    values: FormValues,
+    fields: readonly ParameterField[]
+  ) => Promise<void>;
+  readonly onCancel: () => void;
+  readonly pickFiles: (folders: boolean) => Promise<readonly string[]>;
+}): JSX.Element {
+  const [choices, setChoices] = React.useState<FormChoices>({
+    fields: null,
+    fieldsError: '',
+    projects: []
+  });
+  React.useEffect(() => {
+    let shown = true;
+    const set = (change: Partial<FormChoices>): void => {
+      if (shown) {
+        setChoices(old => ({ ...old, ...change }));
+      }
+    };
+    source.parameters().then(
+      fields => set({ fields }),
+      error => set({ fieldsError: messageOf(error) })
+    );
+    client.listProjects().then(
+      projects => set({ projects }),
+      // Only suggestions: the field works without.
+      () => undefined
+    );
+    return () => {
+      shown = false;
+    };
+  }, [source, client]);
+  return (
+    <RunForm
+      kind="submit"
+      choices={choices}
+      initial={initial}
+      onSubmit={values => onSubmit(values, choices.fields ?? [])}
+      onCancel={onCancel}
+      pickFiles={pickFiles}
+    />
+  );
+}
+
+/** The same wish sent twice is one run; a changed wish is another. */
+class IdempotencyKeys {
+  keyOf(submission: object): string {
+    const wish = JSON.stringify(submission);
+    if (wish !== this._wish) {
+      this._wish = wish;
+      this._key = UUID.uuid4();
+    }
+    return this._key;
+  }
+
+  private _wish = '';
+  private _key = '';
+}
+
+async function pickFiles(
+  manager: IDocumentManager,
+  folders: boolean,
+  { trans }: Services
+): Promise<readonly string[]> {
+  const chosen = folders
+    ? await FileDialog.getExistingDirectory({
+        manager,
+        title: trans.__('Add a folder')
+      })
+    : await FileDialog.getOpenFiles({
+        manager,
+        title: trans.__('Add files')
+      });
+  const contents = manager.services.contents;
+  return (chosen.button.accept ? (chosen.value ?? []) : []).map(item =>
+    contents.localPath(item.path)
+  );
+}

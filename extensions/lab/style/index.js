@@ -1,0 +1,2 @@
+import '../../ui/style/ui.css';
+import './base.css';

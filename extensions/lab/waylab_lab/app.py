@@ -1,0 +1,50 @@
+"""Joins the routes to a Jupyter server."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from jupyter_server.serverapp import ServerApp
+from jupyter_server.utils import url_path_join
+
+from waylab_lab import run_routes, starter_routes, submit_routes
+from waylab_lab.base import WaylabHandler
+from waylab_lab.connection import Connection
+from waylab_lab.paths import ServerRoot
+from waylab_lab.settings import LabSettings
+
+_RUN = r"runs/([A-Za-z0-9]{1,64})"
+ROUTES: tuple[tuple[str, type[WaylabHandler]], ...] = (
+    (r"queues", run_routes.QueuesHandler),
+    (r"projects", run_routes.ProjectsHandler),
+    (r"runs", run_routes.RunsHandler),
+    (_RUN, run_routes.RunHandler),
+    (_RUN + r"/log", run_routes.LogHandler),
+    (_RUN + r"/scalars", run_routes.ScalarsHandler),
+    (_RUN + r"/abort", run_routes.AbortHandler),
+    (_RUN + r"/rerun", run_routes.RerunHandler),
+    (_RUN + r"/output", run_routes.OutputHandler),
+    (_RUN + r"/artifacts/(.+)", run_routes.ArtifactHandler),
+    (r"parameters", submit_routes.ParametersHandler),
+    (r"submit", submit_routes.SubmitHandler),
+    (r"starters", starter_routes.StartersHandler),
+)
+
+
+def load(server_app: ServerApp) -> None:
+    """Add the routes under `/waylab/api/`; a lab without credentials keeps working."""
+    settings = LabSettings.from_environ(os.environ)
+    if settings.credentials is None:
+        server_app.log.warning("Waylab: %s", settings.credentials_problem)
+    shared = {
+        "connection": Connection(settings),
+        "root": ServerRoot(
+            Path(server_app.root_dir),
+            allow_hidden=bool(server_app.contents_manager.allow_hidden),
+        ),
+    }
+    base = url_path_join(server_app.web_app.settings["base_url"], "waylab", "api")
+    server_app.web_app.add_handlers(  # type: ignore[no-untyped-call]
+        ".*$", [(f"{base}/{path}", handler, shared) for path, handler in ROUTES]
+    )

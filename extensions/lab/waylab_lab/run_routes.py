@@ -1,0 +1,220 @@
+"""Routes for looking at runs, and for stopping and repeating them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from waylab_clearml import queues, runs
+from waylab_clearml.client import Client
+from waylab_clearml.runs import RunQuery, RunState
+from waylab_lab import answers
+from waylab_lab.base import FormError, WaylabHandler, route
+from waylab_lab.outputs import save_output
+from waylab_lab.settings import OUTPUT_FOLDER
+
+_PAGE_LIMIT = 200
+
+
+class _Query(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    user: str = ""
+    project: str = ""
+    queue: str = ""
+    state: RunState | None = None
+    text: str = ""
+    page: int = Field(0, ge=0)
+    page_size: int = Field(50, ge=1, le=_PAGE_LIMIT)
+
+
+class _Rerun(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    parameters: dict[str, Any] = {}
+    queue: str | None = None
+    name: str | None = None
+
+
+class WatchHandler(WaylabHandler):
+    """A route that views ask again and again.
+
+    Being watched is no activity: an idle lab with its sidebar open may still be culled.
+    """
+
+    _track_activity = False
+
+
+class RunsHandler(WatchHandler):
+    """`GET runs`: a page of the list."""
+
+    @route
+    async def get(self) -> None:
+        """Answer `{runs, total}`."""
+        given = {
+            name: value
+            for name in self.request.query_arguments
+            if (value := self.get_query_argument(name))
+        }
+        try:
+            query = _Query.model_validate(given)
+        except ValidationError as error:
+            raise FormError(
+                {str(one["loc"][0]): one["msg"] for one in error.errors()}
+            ) from error
+        page = await self.connection.run(
+            runs.list_runs,
+            RunQuery(
+                user=query.user or None,
+                project=query.project or None,
+                queue=query.queue or None,
+                state=query.state,
+                text=query.text,
+                page=query.page,
+                page_size=query.page_size,
+            ),
+        )
+        self.finish(
+            {"runs": [answers.run_row(run) for run in page.runs], "total": page.total}
+        )
+
+
+class RunHandler(WatchHandler):
+    """`GET runs/<id>`: one run with its details."""
+
+    @route
+    async def get(self, run_id: str) -> None:
+        """Answer the run."""
+        run = await self.connection.run(runs.get_run, run_id)
+        client = self.connection.client()
+        mine = run.owner_id == await self.connection.user_id()
+        self.finish(answers.run_details(run, client.credentials.files_url, mine=mine))
+
+
+class LogHandler(WatchHandler):
+    """`GET runs/<id>/log?after=<cursor>`: the console log, page by page."""
+
+    @route
+    async def get(self, run_id: str) -> None:
+        """Answer `{lines, cursor, complete}`."""
+        after = self.get_query_argument("after", None) or None
+        page = await self.connection.run(runs.read_log, run_id, after=after)
+        self.finish(answers.log_page(page))
+
+
+class ScalarsHandler(WatchHandler):
+    """`GET runs/<id>/scalars`: curves and single values."""
+
+    @route
+    async def get(self, run_id: str) -> None:
+        """Answer `{series, values}`."""
+        series, values = await asyncio.gather(
+            self.connection.run(runs.scalars, run_id),
+            self.connection.run(runs.single_values, run_id),
+        )
+        self.finish(answers.curves(series, values))
+
+
+class AbortHandler(WaylabHandler):
+    """`POST runs/<id>/abort`."""
+
+    @route
+    async def post(self, run_id: str) -> None:
+        """Ask for the stop and answer the run as it then is."""
+        run = await self.connection.run(runs.abort, run_id)
+        self.finish(answers.run_row(run))
+
+
+class RerunHandler(WaylabHandler):
+    """`POST runs/<id>/rerun {parameters, queue, name}`."""
+
+    @route
+    async def post(self, run_id: str) -> None:
+        """Clone, enqueue, and answer where the clone stands."""
+        wish = self.body(_Rerun)
+        result = await self.connection.run(
+            runs.rerun, run_id, wish.parameters, wish.queue, wish.name
+        )
+        self.set_status(201)
+        self.finish(answers.submitted(result))
+
+
+class OutputHandler(WaylabHandler):
+    """`POST runs/<id>/output`: save the output notebook into the user's folder."""
+
+    @route
+    async def post(self, run_id: str) -> None:
+        """Answer `{path, final, changed}`; the path is the file browser's."""
+        saved = await self.connection.run(
+            save_output,
+            run_id,
+            self.root.folder / OUTPUT_FOLDER,
+            await self.connection.user_id(),
+        )
+        self.finish(
+            {
+                "path": self.root.contents_path(saved.path),
+                "final": saved.final,
+                "changed": saved.changed,
+            }
+        )
+
+
+class ArtifactHandler(WaylabHandler):
+    """`GET runs/<id>/artifacts/<key>`: a file of a run, to be saved and not shown."""
+
+    @route
+    async def get(self, run_id: str, quoted_key: str) -> None:
+        """Send the file as an attachment: what a run made never renders in the lab."""
+        key = unquote(quoted_key)
+        found = await self.connection.run(runs.artifacts, run_id)
+        artifact = next((one for one in found if one.key == key), None)
+        if artifact is None:
+            self.refuse(404, "not-found", f"The run has no artifact {key!r}.")
+            return
+        pieces = await self.connection.run(Client.download, artifact.uri)
+        piece = await asyncio.to_thread(_next, pieces)
+        name = PurePosixPath(unquote(urlsplit(artifact.uri).path)).name or key
+        self.set_header(
+            "Content-Disposition", f"attachment; filename*=UTF-8''{quote(name)}"
+        )
+        self.set_header("X-Content-Type-Options", "nosniff")
+        self.set_header("Content-Type", "application/octet-stream")
+        while piece is not None:
+            self.write(piece)
+            await self.flush()
+            piece = await asyncio.to_thread(_next, pieces)
+        self.finish(set_content_type="application/octet-stream")
+
+
+class QueuesHandler(WatchHandler):
+    """`GET queues`: what the form offers."""
+
+    @route
+    async def get(self) -> None:
+        """Answer `{queues}`."""
+        found = await self.connection.run(queues.list_queues)
+        self.finish({"queues": [answers.queue_choice(queue) for queue in found]})
+
+
+class ProjectsHandler(WatchHandler):
+    """`GET projects`: names for the filter and the form."""
+
+    @route
+    async def get(self) -> None:
+        """Answer `{projects}`."""
+        self.finish({"projects": await self.connection.run(_project_names)})
+
+
+def _project_names(client: Client) -> list[str]:
+    answer = client.call(
+        "projects.get_all", {"only_fields": ["name"], "order_by": ["name"]}
+    )
+    return [str(project["name"]) for project in answer.get("projects", [])]
+
+
+def _next(pieces: Iterator[bytes]) -> bytes | None:
+    return next(pieces, None)

@@ -1,0 +1,42 @@
+"""What a lab is told by its environment; the only reader of it in this package."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from waylab_clearml.credentials import Credentials
+from waylab_clearml.errors import CredentialsError
+
+OUTPUT_FOLDER = "waylab-runs"
+
+
+@dataclass(frozen=True)
+class LabSettings:
+    """Where the runs are, and where the starters lie.
+
+    `credentials` is None where the lab has none; `credentials_problem` then says why
+    in one sentence. `starters` is a folder of notebooks (it need not exist).
+    """
+
+    credentials: Credentials | None
+    starters: Path
+    credentials_problem: str = field(default="")
+
+    @classmethod
+    def from_environ(cls, env: Mapping[str, str]) -> LabSettings:
+        """Read `CLEARML_*` and `WAYLAB_TEMPLATES`.
+
+        Missing credentials are no error here: the lab works without, and its views
+        tell what is missing.
+        """
+        templates = env.get("WAYLAB_TEMPLATES") or str(
+            Path(sys.prefix) / "share" / "waylab" / "templates"
+        )
+        starters = Path(templates) / "notebooks"
+        try:
+            return cls(Credentials.from_environ(env), starters)
+        except CredentialsError as error:
+            return cls(None, starters, str(error))

@@ -1,0 +1,505 @@
+import * as React from 'react';
+
+import { messageOf, RequestError } from './client';
+import { useServices, type Translate } from './context';
+import {
+  checkForm,
+  initialInput,
+  NO_VALUES,
+  type FormErrors,
+  type FormValues
+} from './form';
+import { usePolled } from './hooks';
+import { CloseIcon } from './icons';
+import { ParameterInput } from './ParameterInput';
+import { Skeleton } from './parts';
+import type { ParameterField, Queue } from './types';
+
+const QUEUES_MS = 4000;
+
+/** What the form offers and asks; null where it is still being read. */
+export interface FormChoices {
+  readonly fields: readonly ParameterField[] | null;
+  /** Why the parameters could not be read; empty if they could. */
+  readonly fieldsError: string;
+  readonly projects: readonly string[];
+}
+
+interface FormProps {
+  readonly choices: FormChoices;
+  readonly initial: Partial<FormValues>;
+  /** Whether this is a new notebook's form (project, files, time limit) or a repeat. */
+  readonly kind: 'submit' | 'again';
+  /** Sends the form. What it rejects with is shown, and nothing typed is lost. */
+  readonly onSubmit: (values: FormValues) => Promise<void>;
+  readonly onCancel: () => void;
+  readonly pickFiles?: (folders: boolean) => Promise<readonly string[]>;
+}
+
+/** The form "Run remotely" and "Run again". */
+export function RunForm(props: FormProps): JSX.Element {
+  const { trans } = useServices();
+  const { choices, kind } = props;
+  const fields = choices.fields ?? [];
+  const queues = useQueues();
+  const [values, setValues] = React.useState<FormValues>({
+    ...NO_VALUES,
+    ...props.initial
+  });
+  const [refused, setRefused] = React.useState<FormErrors>({});
+  const [tried, setTried] = React.useState(false);
+  const [busy, setBusy] = React.useState(false);
+  const form = React.useRef<HTMLFormElement>(null);
+  const base = React.useId();
+
+  const set = (change: Partial<FormValues>): void => {
+    setValues(old => ({ ...old, ...change }));
+    setRefused(old => without(old, Object.keys(change)));
+  };
+  const chosenQueue = values.queue || preferredQueue(queues.value);
+  const complete = { ...values, queue: chosenQueue };
+  const checked = checkForm(
+    kind === 'again' ? { ...complete, project: 'as before' } : complete,
+    fields,
+    trans
+  );
+  const errors: FormErrors = { ...(tried ? checked : edited(checked, values)), ...refused };
+
+  const submit = async (event: React.FormEvent): Promise<void> => {
+    event.preventDefault();
+    setTried(true);
+    if (busy || choices.fields === null) {
+      return;
+    }
+    if (Object.keys(checked).length > 0) {
+      focusError(form.current);
+      return;
+    }
+    setBusy(true);
+    setRefused({});
+    try {
+      await props.onSubmit(complete);
+    } catch (error) {
+      setBusy(false);
+      setRefused(refusal(error, fields));
+      requestAnimationFrame(() => focusError(form.current));
+    }
+  };
+  const known = knownFields(fields);
+  const general = Object.entries(errors).filter(([name]) => !known.has(name));
+  return (
+    <form
+      className="wl-Form"
+      ref={form}
+      noValidate
+      aria-busy={busy}
+      onSubmit={event => void submit(event)}
+    >
+      <div className="wl-Form-body">
+        <QueueField
+          id={`${base}-queue`}
+          queues={queues.value}
+          unreadable={queues.error}
+          chosen={chosenQueue}
+          error={errors.queue ?? ''}
+          onChange={queue => set({ queue })}
+        />
+        <div className="wl-Form-pair">
+          <TextField
+            id={`${base}-name`}
+            label={trans.__('Name')}
+            value={values.name}
+            error={errors.name ?? ''}
+            onChange={name => set({ name })}
+          />
+          {kind === 'submit' && (
+            <TextField
+              id={`${base}-project`}
+              label={trans.__('Project')}
+              value={values.project}
+              error={errors.project ?? ''}
+              suggestions={choices.projects}
+              onChange={project => set({ project })}
+            />
+          )}
+        </div>
+        <Parameters
+          base={base}
+          choices={choices}
+          values={values}
+          errors={errors}
+          onChange={(name, input) => {
+            setValues(old => ({
+              ...old,
+              parameters: { ...old.parameters, [name]: input }
+            }));
+            setRefused(old => without(old, [`parameters.${name}`]));
+          }}
+        />
+        {kind === 'submit' && (
+          <>
+            <Files
+              values={values}
+              error={errors.files ?? ''}
+              pickFiles={props.pickFiles}
+              onChange={files => set({ files })}
+            />
+            <TextField
+              id={`${base}-limit`}
+              label={trans.__('Time limit')}
+              value={values.timeLimit}
+              placeholder={trans.__('none')}
+              help={trans.__('Such as 45m, 2h or 1h30m; then the run is stopped.')}
+              error={errors.timeLimit ?? ''}
+              onChange={timeLimit => set({ timeLimit })}
+            />
+          </>
+        )}
+        {general.length > 0 && (
+          <div className="wl-Callout wl-Callout-failed" role="alert">
+            {general.map(([name, message]) => (
+              <div key={name}>{message}</div>
+            ))}
+          </div>
+        )}
+      </div>
+      <footer className="wl-Form-buttons">
+        <button type="button" className="wl-Button" onClick={props.onCancel}>
+          {trans.__('Cancel')}
+        </button>
+        <button
+          type="submit"
+          className="wl-Button wl-mod-main"
+          disabled={busy || choices.fields === null}
+        >
+          {busy
+            ? trans.__('Submitting…')
+            : kind === 'submit'
+              ? trans.__('Run remotely')
+              : trans.__('Run again')}
+        </button>
+      </footer>
+    </form>
+  );
+}
+
+function useQueues(): { value: readonly Queue[] | null; error: string } {
+  const { client } = useServices();
+  const read = React.useCallback(() => client.listQueues(), [client]);
+  return usePolled(read, QUEUES_MS, true);
+}
+
+function QueueField({
+  id,
+  queues,
+  unreadable,
+  chosen,
+  error,
+  onChange
+}: {
+  readonly id: string;
+  readonly queues: readonly Queue[] | null;
+  readonly unreadable: string;
+  readonly chosen: string;
+  readonly error: string;
+  readonly onChange: (queue: string) => void;
+}): JSX.Element {
+  const { trans } = useServices();
+  const queue = queues?.find(one => one.name === chosen);
+  const message = error || (queues === null ? unreadable : '');
+  return (
+    <div className="wl-Field">
+      <label htmlFor={id} className="wl-Field-label">
+        {trans.__('Queue')}
+      </label>
+      <select
+        id={id}
+        className="wl-Input wl-Select"
+        value={chosen}
+        disabled={queues === null}
+        aria-invalid={message !== ''}
+        aria-describedby={`${id}-help`}
+        onChange={event => onChange(event.target.value)}
+      >
+        {queues === null && <option value="">{trans.__('Loading…')}</option>}
+        {queues !== null && queue === undefined && (
+          <option value={chosen}>{chosen}</option>
+        )}
+        {queues?.map(one => (
+          <option key={one.id} value={one.name}>
+            {`${one.name}  —  ${queueLabel(one, trans)}`}
+          </option>
+        ))}
+      </select>
+      <div id={`${id}-help`} className="wl-Help" aria-live="polite">
+        {queue !== undefined && queueForecast(queue, trans)}
+      </div>
+      {message && (
+        <div className="wl-Error" role="alert">
+          {message}
+        </div>
+      )}
+    </div>
+  );
+}
+
+function TextField({
+  id,
+  label,
+  value,
+  error,
+  help,
+  placeholder,
+  suggestions,
+  onChange
+}: {
+  readonly id: string;
+  readonly label: string;
+  readonly value: string;
+  readonly error: string;
+  readonly help?: string;
+  readonly placeholder?: string;
+  readonly suggestions?: readonly string[];
+  readonly onChange: (value: string) => void;
+}): JSX.Element {
+  return (
+    <div className="wl-Field">
+      <label htmlFor={id} className="wl-Field-label">
+        {label}
+      </label>
+      <input
+        id={id}
+        type="text"
+        className="wl-Input"
+        value={value}
+        placeholder={placeholder}
+        autoComplete="off"
+        list={suggestions ? `${id}-suggestions` : undefined}
+        aria-invalid={error !== ''}
+        aria-describedby={error ? `${id}-error` : help ? `${id}-help` : undefined}
+        onChange={event => onChange(event.target.value)}
+      />
+      {suggestions && (
+        <datalist id={`${id}-suggestions`}>
+          {suggestions.map(one => (
+            <option key={one} value={one} />
+          ))}
+        </datalist>
+      )}
+      {help && (
+        <div id={`${id}-help`} className="wl-Help">
+          {help}
+        </div>
+      )}
+      {error && (
+        <div id={`${id}-error`} className="wl-Error" role="alert">
+          {error}
+        </div>
+      )}
+    </div>
+  );
+}
+
+function Parameters({
+  base,
+  choices,
+  values,
+  errors,
+  onChange
+}: {
+  readonly base: string;
+  readonly choices: FormChoices;
+  readonly values: FormValues;
+  readonly errors: FormErrors;
+  readonly onChange: (
+    name: string,
+    input: FormValues['parameters'][string]
+  ) => void;
+}): JSX.Element {
+  const { trans } = useServices();
+  const { fields, fieldsError } = choices;
+  return (
+    <fieldset className="wl-Fieldset">
+      <legend>{trans.__('Parameters')}</legend>
+      {fieldsError && (
+        <div className="wl-Error" role="alert">
+          {fieldsError}
+        </div>
+      )}
+      {fields === null && !fieldsError && <Skeleton rows={2} />}
+      {fields?.length === 0 && (
+        <div className="wl-Help">
+          {trans.__(
+            'None. Tag a cell with “parameters” and its variables can be set here.'
+          )}
+        </div>
+      )}
+      {fields?.map(field => (
+        <ParameterInput
+          key={field.name}
+          id={`${base}-parameter-${field.name}`}
+          field={field}
+          input={values.parameters[field.name] ?? initialInput(field)}
+          error={errors[`parameters.${field.name}`] ?? ''}
+          onChange={input => onChange(field.name, input)}
+        />
+      ))}
+    </fieldset>
+  );
+}
+
+function Files({
+  values,
+  error,
+  pickFiles,
+  onChange
+}: {
+  readonly values: FormValues;
+  readonly error: string;
+  readonly pickFiles?: (folders: boolean) => Promise<readonly string[]>;
+  readonly onChange: (files: readonly string[]) => void;
+}): JSX.Element {
+  const { trans } = useServices();
+  const add = async (folders: boolean): Promise<void> => {
+    const picked = (await pickFiles?.(folders)) ?? [];
+    onChange([...new Set([...values.files, ...picked])]);
+  };
+  return (
+    <fieldset className="wl-Fieldset">
+      <legend>{trans.__('Side files')}</legend>
+      {values.files.length === 0 && (
+        <div className="wl-Help">
+          {trans.__(
+            'Modules and data that the notebook reads from this folder go along only if you add them.'
+          )}
+        </div>
+      )}
+      {values.files.length > 0 && (
+        <ul className="wl-Files">
+          {values.files.map(file => (
+            <li key={file} className="wl-File">
+              <span className="wl-File-name" title={file}>
+                {file}
+              </span>
+              <button
+                type="button"
+                className="wl-IconButton"
+                title={trans.__('Remove')}
+                aria-label={trans.__('Remove %1', file)}
+                onClick={() => onChange(values.files.filter(one => one !== file))}
+              >
+                <CloseIcon />
+              </button>
+            </li>
+          ))}
+        </ul>
+      )}
+      {pickFiles && (
+        <div className="wl-Files-add">
+          <button
+            type="button"
+            className="wl-Button"
+            onClick={() => void add(false)}
+          >
+            {trans.__('Add files…')}
+          </button>
+          <button
+            type="button"
+            className="wl-Button"
+            onClick={() => void add(true)}
+          >
+            {trans.__('Add folder…')}
+          </button>
+        </div>
+      )}
+      {error && (
+        <div className="wl-Error" role="alert">
+          {error}
+        </div>
+      )}
+    </fieldset>
+  );
+}
+
+function queueLabel(queue: Queue, trans: Translate): string {
+  const waiting =
+    queue.length === 0
+      ? trans.__('empty')
+      : trans._n('%1 waiting', '%1 waiting', queue.length, queue.length);
+  return queue.slots === 0
+    ? trans.__('%1, not served', waiting)
+    : trans.__('%1, %2 of %3 slots free', waiting, queue.freeSlots, queue.slots);
+}
+
+function queueForecast(queue: Queue, trans: Translate): string {
+  if (queue.slots === 0) {
+    return trans.__(
+      'Nothing serves this queue now: the run waits until a node does.'
+    );
+  }
+  if (queue.freeSlots > queue.length) {
+    return trans.__('Starts at once: a slot is free.');
+  }
+  return trans.__('Will be number %1 in this queue.', queue.length + 1);
+}
+
+/** The queue to begin with: `default` if there is one, never `services` by itself. */
+function preferredQueue(queues: readonly Queue[] | null): string {
+  const found =
+    queues?.find(queue => queue.name === 'default') ??
+    queues?.find(queue => queue.name !== 'services');
+  return found?.name ?? '';
+}
+
+/** Only what is wrong in fields that were touched: nobody is scolded beforehand. */
+function edited(errors: FormErrors, values: FormValues): FormErrors {
+  return Object.fromEntries(
+    Object.entries(errors).filter(
+      ([name]) =>
+        name.startsWith('parameters.') ||
+        (name === 'timeLimit' && values.timeLimit !== '')
+    )
+  );
+}
+
+function knownFields(fields: readonly ParameterField[]): ReadonlySet<string> {
+  return new Set([
+    'queue',
+    'name',
+    'project',
+    'files',
+    'timeLimit',
+    ...fields.map(field => `parameters.${field.name}`)
+  ]);
+}
+
+/** What the server said, under the names of this form's fields. */
+function refusal(
+  error: unknown,
+  fields: readonly ParameterField[]
+): FormErrors {
+  if (!(error instanceof RequestError)) {
+    return { form: messageOf(error) };
+  }
+  const known = knownFields(fields);
+  const found: Record<string, string> = {};
+  for (const [name, message] of Object.entries(error.fields)) {
+    const own = name === 'time_limit_seconds' ? 'timeLimit' : name;
+    found[known.has(own) ? own : 'form'] = message;
+  }
+  return Object.keys(found).length > 0 ? found : { form: error.message };
+}
+
+function without(errors: FormErrors, names: readonly string[]): FormErrors {
+  return Object.fromEntries(
+    Object.entries(errors).filter(
+      ([name]) => !names.includes(name) && name !== 'form'
+    )
+  );
+}
+
+function focusError(form: HTMLFormElement | null): void {
+  requestAnimationFrame(() =>
+    form?.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus()
+  );
+}

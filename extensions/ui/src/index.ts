@@ -1,0 +1,17 @@
+/** Waylab's views: everything that a host needs. */
+
+export * from './client';
+export * from './context';
+export { formatBytes } from './format';
+export {
+  fieldsOfRun,
+  rerunOf,
+  submissionOf,
+  type FormValues
+} from './form';
+export { RunListModel } from './listModel';
+export * from './parse';
+export { RunForm, type FormChoices } from './RunForm';
+export { RunPanel } from './RunPanel';
+export { RunsList } from './RunsList';
+export * from './types';
