@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+
 from waylab_install.interpreter import candidates, choose
 
 ROOT = Path(__file__).parents[2]

@@ -1,6 +1,7 @@
 """Turning a tool's failure into one sentence."""
 
 import pytest
+
 from waylab_install.diagnosis import explain
 
 NO_NETWORK = "The network cannot be reached"

@@ -9,7 +9,7 @@ from waylab_install.indexes import (
 
 def test_the_environment_wins_over_files_and_install_over_global() -> None:
     listing = (
-        ":env:.find-links='/opt/wheels'\n"
+        ":env:.find-links='/mnt/wheels'\n"
         "global.find-links='/srv/wheels'\n"
         "global.index-url='http://mirror/simple'\n"
         "install.index-url='http://near/simple'\n"
@@ -17,7 +17,7 @@ def test_the_environment_wins_over_files_and_install_over_global() -> None:
     )
 
     assert parse_pip_config(listing) == {
-        "find-links": "/opt/wheels",
+        "find-links": "/mnt/wheels",
         "index-url": "http://near/simple",
     }
 
@@ -26,7 +26,7 @@ def test_uv_gets_what_pip_was_told() -> None:
     pip = {
         "index-url": "https://mirror/simple",
         "extra-index-url": "file:///opt/a\nfile:///opt/b",
-        "find-links": "/opt/wheels /srv/wheels",
+        "find-links": "/mnt/wheels /srv/wheels",
         "trusted-host": "mirror",
         "default-timeout": "180",
         "cert": "/etc/ca.pem",
@@ -36,7 +36,7 @@ def test_uv_gets_what_pip_was_told() -> None:
     assert uv_environment(pip, {}) == {
         "UV_DEFAULT_INDEX": "https://mirror/simple",
         "UV_INDEX": "file:///opt/a file:///opt/b",
-        "UV_FIND_LINKS": "/opt/wheels,/srv/wheels",
+        "UV_FIND_LINKS": "/mnt/wheels,/srv/wheels",
         "UV_INSECURE_HOST": "mirror",
         "UV_HTTP_TIMEOUT": "180",
         "UV_INDEX_STRATEGY": "unsafe-best-match",

@@ -4,8 +4,9 @@ import os
 import sys
 from pathlib import Path
 
-import bootstrap
 import pytest
+
+import bootstrap
 from waylab_install.errors import InstallError
 from waylab_install.interpreter import choose, is_reachable, probe
 
