@@ -15,7 +15,14 @@ from waylab_install.stamps import digest
 
 Command = list[Path | str]
 
-_SOURCE_ROOTS = ("hub", "spawner", "extensions/clearml", "extensions/runner")
+_SOURCE_ROOTS = (
+    "hub/waylab_hub",
+    "hub/waylab_site",
+    "hub/waylab_tracking",
+    "spawner",
+    "extensions/clearml",
+    "extensions/runner",
+)
 
 
 @dataclass(frozen=True)
@@ -159,9 +166,7 @@ class Installation:
     def _install_waylab(self, runner: Runner) -> None:
         at = self._layout
         self._install_editable(runner, at.root)
-        roots = [at.root / name for name in _SOURCE_ROOTS]
-        compiling: Command = [at.python, "-m", "compileall", "-q", "-x", "node_modules"]
-        runner.run([*compiling, *roots], cwd=at.root, env=self._env)
+        self._compile(runner, [at.root / name for name in _SOURCE_ROOTS])
 
     def _fetch_lab_packages(self, runner: Runner) -> None:
         argv: Command = [self._layout.bin / "jlpm", "install", "--immutable"]
@@ -172,15 +177,20 @@ class Installation:
         runner.run(argv, cwd=self._layout.lab, env=self._tool_env())
 
     def _install_lab(self, runner: Runner) -> None:
-        at = self._layout
-        self._install_editable(runner, at.lab)
-        argv: Command = [at.bin / "jupyter-builder", "develop", at.lab, "--overwrite"]
-        runner.run(argv, cwd=at.lab, env=self._tool_env())
+        self._install_editable(runner, self._layout.lab)
+        self._compile(runner, [self._layout.lab / "waylab_lab"])
 
     def _install_editable(self, runner: Runner, folder: Path) -> None:
         # Built with the locked tools: isolation would fetch unlocked ones.
-        options: Command = ["--no-deps", "--no-build-isolation", "--editable", folder]
-        self._uv(runner, ["install", *options])
+        # Reinstalled: uv would take a change of the built files for none.
+        options: Command = ["--no-deps", "--no-build-isolation", "--reinstall"]
+        self._uv(runner, ["install", *options, "--editable", folder])
+
+    def _compile(self, runner: Runner, folders: Sequence[Path]) -> None:
+        """Write bytecode beside our sources, which labs' accounts cannot do."""
+        at = self._layout
+        argv: Command = [at.python, "-m", "compileall", "-q", *folders]
+        runner.run(argv, cwd=at.root, env=self._env)
 
     def _uv(self, runner: Runner, arguments: Sequence[Path | str]) -> None:
         at = self._layout
