@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
+import json
+import math
 import random
 import threading
 import time
@@ -62,6 +66,7 @@ class Client:
         self._lock = threading.Lock()
         self._token: str | None = None
         self._given_token = credentials.token
+        self._renew_at = 0.0
 
     def __enter__(self) -> Self:
         """Give the client itself."""
@@ -175,11 +180,27 @@ class Client:
         return b"".join(pieces)
 
     def token(self) -> str:
-        """Give a valid token, logging in if there is none yet."""
+        """Give a valid token, logging in if there is none yet.
+
+        A job's token is renewed well before it expires: afterwards it could not be.
+        """
         with self._lock:
+            now = time.time()
+            ageing = self._given_token is not None and self._renew_at < now
             if self._token is None:
                 self._token = self._login()
+            elif ageing:
+                # What is still valid goes on serving if the server is away now.
+                with contextlib.suppress(ClearMLError):
+                    self._token = self._login()
+            if ageing:
+                self._renew_at = now + max(60.0, (_expiry(self._token) - now) / 2)
             return self._token
+
+    @property
+    def current_token(self) -> str | None:
+        """The token in use; None before the first call. Nothing is sent."""
+        return self._token
 
     def _request(
         self,
@@ -278,6 +299,18 @@ def task_folder(project: str, name: str, task_id: str) -> str:
     """Give the folder of a task on the file server, as the SDK would name it."""
     folder = f"{name[: 128 - len(task_id) - 1]}.{task_id}"
     return "/".join(quote(part, safe=UNQUOTED) for part in (project[:255], folder))
+
+
+def _expiry(token: str) -> float:
+    """Give the time at which a JWT expires; the far future if it does not say."""
+    try:
+        payload = token.split(".")[1]
+        claims = json.loads(
+            base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))
+        )
+        return float(claims["exp"])
+    except (IndexError, KeyError, TypeError, ValueError):
+        return math.inf
 
 
 def _bearer(token: str) -> dict[str, str]:

@@ -38,11 +38,16 @@ class Segment:
 
 @dataclass(frozen=True)
 class Index:
-    """What there is so far; `cell_current` is the cell that runs, from 0."""
+    """What there is so far.
+
+    `cells_total` counts the code cells, `cell_current` is the number among them (from
+    0) of the one that runs now, and `cell_place` its place among all cells.
+    """
 
     skeleton: str
     cells_total: int
     cell_current: int | None
+    cell_place: int | None = None
     segments: tuple[Segment, ...] = ()
 
     def to_json(self) -> str:
@@ -53,6 +58,7 @@ class Index:
                 "skeleton": self.skeleton,
                 "cells_total": self.cells_total,
                 "cell_current": self.cell_current,
+                "cell_place": self.cell_place,
                 "segments": [
                     {"uri": one.uri, "cells": list(one.cells)} for one in self.segments
                 ],
@@ -70,6 +76,7 @@ class Index:
                 skeleton=str(data["skeleton"]),
                 cells_total=int(data["cells_total"]),
                 cell_current=data["cell_current"],
+                cell_place=data.get("cell_place"),
                 segments=tuple(
                     Segment(str(one["uri"]), tuple(int(cell) for cell in one["cells"]))
                     for one in data["segments"]

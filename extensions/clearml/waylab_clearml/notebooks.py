@@ -53,6 +53,8 @@ def _valid(data: dict[str, Any], name: str) -> dict[str, Any]:
     nbformat = _nbformat()
     try:
         notebook = nbformat.convert(nbformat.from_dict(data), CURRENT_FORMAT)
+        # Files keep long texts as lists of lines.
+        notebook = nbformat.v4.rwbase.rejoin_lines(notebook)
         # Cells without ids are no fault of the author: older formats have none.
         _, notebook = nbformat.validator.normalize(notebook)
         nbformat.validate(notebook)
@@ -67,6 +69,28 @@ def _valid(data: dict[str, Any], name: str) -> dict[str, Any]:
         msg = f"{name} is not a valid notebook: {reason[:200]}"
         raise NotebookError(msg) from error
     return cast("dict[str, Any]", notebook)
+
+
+def join_lines(notebook: dict[str, Any]) -> dict[str, Any]:
+    """Give a notebook whose long texts are texts, not lists of lines as in files.
+
+    Changes the notebook in place; MIME bundles of JSON stay as they are.
+    """
+    for cell in notebook.get("cells") or ():
+        _join(cell, "source")
+        for output in cell.get("outputs") or ():
+            _join(output, "text")
+            data = output.get("data") or {}
+            for kind in data:
+                if kind != "application/json" and not kind.endswith("+json"):
+                    _join(data, kind)
+    return notebook
+
+
+def _join(holder: dict[str, Any], key: str) -> None:
+    value = holder.get(key)
+    if isinstance(value, list):
+        holder[key] = "".join(map(str, value))
 
 
 def sign(path: Path) -> None:

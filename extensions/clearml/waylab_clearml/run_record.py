@@ -50,7 +50,11 @@ class Artifact:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a notebook has come; cells count from 0, `current` None between cells."""
+    """How far a notebook has come.
+
+    `cells_total` counts code cells; `cell_current` is the number among them, from 0, of
+    the one that runs (None: none does).
+    """
 
     percent: int
     cells_total: int | None = None

@@ -17,7 +17,7 @@ from waylab_clearml import live
 from waylab_clearml.client import Client
 from waylab_clearml.errors import BadRequest, NotFound, SubmitError
 from waylab_clearml.names import current_user, name_book
-from waylab_clearml.notebooks import parse_notebook
+from waylab_clearml.notebooks import join_lines, parse_notebook
 from waylab_clearml.parameters import ParameterValue, infer, validate
 from waylab_clearml.queues import find_queue, position_in_queue
 from waylab_clearml.run_data import (
@@ -155,13 +155,12 @@ def live_notebook(client: Client, run_id: str) -> dict[str, Any]:
     for artifact in artifacts_of(task):
         if artifact.key == OUTPUT_ARTIFACT and not artifact.input:
             content = client.read(artifact.uri, limit_bytes=MAX_NOTEBOOK_BYTES)
-            found: dict[str, Any] = json.loads(content)
-            return found
+            return join_lines(json.loads(content))
     index = live.index_of(task)
     if index is None:
         msg = f"Run {run_id} has no output notebook yet (it is {task.get('status')})."
         raise NotFound(msg)
-    return live.assemble(client, index)
+    return join_lines(live.assemble(client, index))
 
 
 def abort(client: Client, run_id: str) -> Run:

@@ -1,0 +1,171 @@
+"""The notebook's kernel: started early, ended on purpose, its death explained."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib
+import shutil
+import signal
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from waylab_clearml.verdict import Reason
+from waylab_runner.errors import failed
+from waylab_runner.memory import MemoryWitness
+
+DEFAULT_KERNEL = "python3"
+READY_SECONDS = 120.0
+# A kernel in which the SDK is at work flushes what it has to report when it ends.
+GRACE_SECONDS = 60.0
+
+
+class Kernel:
+    """One kernel process and the connection to it."""
+
+    def __init__(
+        self, name: str, manager: Any, witness: MemoryWitness, sockets: Path
+    ) -> None:
+        """Use `Kernel.start`."""
+        self.name = name
+        self.manager = manager
+        self.client: Any = None
+        self._witness = witness
+        self._sockets = sockets
+
+    @classmethod
+    async def start(
+        cls, name: str, *, cwd: Path, environment: Mapping[str, str]
+    ) -> Kernel:
+        """Start a kernel's process; it is not ready yet.
+
+        Raises:
+            JobEnd: `kernel-missing`: there is no such kernel here.
+        """
+        jupyter_client = importlib.import_module("jupyter_client")
+        kernelspec = importlib.import_module("jupyter_client.kernelspec")
+        witness = MemoryWitness()
+        manager = jupyter_client.AsyncKernelManager(kernel_name=name)
+        manager.shutdown_wait_time = GRACE_SECONDS
+        try:
+            kernelspec.KernelSpecManager().get_kernel_spec(name)
+        except kernelspec.NoSuchKernel as error:
+            known = sorted(kernelspec.KernelSpecManager().find_kernel_specs())
+            raise failed(
+                Reason.KERNEL_MISSING,
+                f"There is no kernel {name!r} where this job runs; there are: "
+                f"{', '.join(known) or 'none'}. Choose another kernel or image.",
+            ) from error
+        sockets = Path(tempfile.mkdtemp(prefix="waylab-kernel-"))
+        try:
+            if manager.ipykernel:
+                # Sockets in a folder of this account's own, out of others' reach; the
+                # job's folder may be too long a path for them.
+                manager.transport = "ipc"
+                manager.ip = str(sockets / "k")
+            await manager.start_kernel(
+                cwd=str(cwd),
+                env=dict(environment),
+                extra_arguments=_arguments(manager),
+            )
+        except (OSError, RuntimeError) as error:
+            raise failed(
+                Reason.KERNEL_MISSING,
+                f"The kernel {name!r} cannot be started: {error}.",
+            ) from error
+        return cls(name, manager, witness, sockets)
+
+    async def ready(self) -> Any:
+        """Wait until the kernel answers; give the client.
+
+        Raises:
+            JobEnd: `kernel-died` or `out-of-memory`: it ended or did not answer.
+        """
+        self.client = self.manager.client()
+        self.client.start_channels()
+        try:
+            await self.client.wait_for_ready(timeout=READY_SECONDS)
+        except RuntimeError as error:
+            reason, words = await self.death()
+            raise failed(
+                reason, f"The kernel {self.name!r} did not start: {words or error}."
+            ) from error
+        self.client.allow_stdin = False
+        return self.client
+
+    async def change_folder(self, folder: Path) -> None:
+        """Let a Python kernel go to a folder."""
+        await self.run_silently(f"__import__('os').chdir({str(folder)!r})")
+
+    async def set_variable(self, name: str, value: str) -> None:
+        """Set an environment variable in a Python kernel."""
+        await self.run_silently(f"__import__('os').environ[{name!r}] = {value!r}")
+
+    def note_memory(self) -> None:
+        """Take the machine's state as good: later kills for memory are evidence."""
+        self._witness.note()
+
+    async def run_silently(self, source: str) -> None:
+        """Run code that leaves no trace in the notebook, and wait for it."""
+        message_id = self.client.execute(source, silent=True, store_history=False)
+        async with asyncio.timeout(READY_SECONDS):
+            while True:
+                reply = await self.client.get_shell_msg()
+                if reply["parent_header"].get("msg_id") == message_id:
+                    return
+
+    async def interrupt(self) -> None:
+        """Interrupt what runs, as Ctrl-C would."""
+        with contextlib.suppress(RuntimeError, OSError):
+            await self.manager.interrupt_kernel()
+
+    async def kill(self) -> None:
+        """End the kernel at once, with all that it started in its session."""
+        await self._shut_down(now=True)
+
+    async def end(self) -> None:
+        """End the kernel, giving what runs in it time to flush."""
+        await self._shut_down(now=False)
+
+    async def death(self) -> tuple[Reason, str]:
+        """Give the reason of a kernel's unexpected end, and words for it."""
+        code = await self._exit_code()
+        if code is None:
+            return Reason.KERNEL_DIED, "it stopped answering"
+        if code == -signal.SIGKILL and self._witness.killed_since():
+            return (
+                Reason.OUT_OF_MEMORY,
+                "the system killed it because the job's memory ran out",
+            )
+        if code < 0:
+            with contextlib.suppress(ValueError):
+                return Reason.KERNEL_DIED, f"killed by {signal.Signals(-code).name}"
+            return Reason.KERNEL_DIED, f"killed by signal {-code}"
+        return Reason.KERNEL_DIED, f"it ended with exit code {code}"
+
+    async def _exit_code(self) -> int | None:
+        provisioner = self.manager.provisioner
+        if provisioner is None:
+            return None
+        # The death was noticed by its socket or by polling; the exit follows at once.
+        for _ in range(20):
+            code: int | None = await provisioner.poll()
+            if code is not None:
+                return code
+            await asyncio.sleep(0.05)
+        return None
+
+    async def _shut_down(self, *, now: bool) -> None:
+        with contextlib.suppress(RuntimeError, OSError):
+            await self.manager.shutdown_kernel(now=now)
+        if self.client is not None:
+            self.client.stop_channels()
+            self.client = None
+        shutil.rmtree(self._sockets, ignore_errors=True)
+
+
+def _arguments(manager: Any) -> list[str]:
+    # History would be a SQLite file in the home, locked by every parallel job.
+    return ["--HistoryManager.hist_file=:memory:"] if manager.ipykernel else []
