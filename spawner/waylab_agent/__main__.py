@@ -43,7 +43,7 @@ def main() -> int:
     try:
         settings = read_settings()
         journal = Journal(settings.state)
-        with Lock("The agent", settings.state / "agent.lock").acquire():
+        with Lock("The agent", settings.state / "agent.lock"):
             _serve(settings, journal)
     except (AgentError, CredentialsError, SiteError) as error:
         sys.stderr.write(f"waylab_agent: {error}\n")

@@ -39,18 +39,22 @@ class Agent:
         return not self._jobs
 
     def recover(self) -> None:
-        """Take up the jobs that the journal knows. Call once, before the first turn."""
+        """Take up the jobs that the journal knows. Call once, before the first turn.
+
+        What runs gets its slot back before what was only claimed.
+        """
+        jobs = []
         for folder in self._means.journal.folders():
             try:
-                entry = folder.read()
+                jobs.append(Job(self._means, folder, folder.read()))
             except JournalError as error:
                 logger.error("%s", error)  # noqa: TRY400 - the message says it all.
-                continue
-            job = Job(self._means, folder, entry)
+        for job in jobs:
             job.attach()
+        for job in sorted(jobs, key=lambda job: not job.is_running):
             if not self._means.gate.renew(job.grant):
-                logger.warning("Job %s finds its slot taken", entry.task_id)
-            self._jobs[entry.task_id] = job
+                logger.warning("Job %s finds its slot taken", job.entry.task_id)
+            self._jobs[job.entry.task_id] = job
 
     def turn(self, *, accept: bool = True) -> None:
         """Do one round; `accept`: take new tasks too. Errors are told and outlived."""

@@ -175,8 +175,8 @@ class Job:
     def _begin(self, task: TaskView | None) -> None:
         if not self._means.gate.renew(self.grant):
             if task is not None and task.status is Status.QUEUED:
-                logger.info("No slot for job %s: giving it back", self.entry.task_id)
                 claims.give_back(self._means.client, self.entry)
+                logger.info("No slot for job %s: given back", self.entry.task_id)
                 self._drop()
             return
         if not claims.begin(self._means.client, self.entry, task, self.worker):

@@ -11,12 +11,15 @@ T = TypeVar("T")
 _STEP_SECONDS = 0.05
 
 
-def wait_until(condition: Callable[[], T], what: str, seconds: float = 30.0) -> T:
+def wait_until(
+    condition: Callable[[], T], what: str | Callable[[], str], seconds: float = 30.0
+) -> T:
     """Give the condition's first true value; AssertionError when the time is up."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):
         if time.monotonic() > deadline:
-            msg = f"not within {seconds:g} s: {what} (last value: {value!r})"
+            missed = what if isinstance(what, str) else what()
+            msg = f"not within {seconds:g} s: {missed} (last value: {value!r})"
             raise AssertionError(msg)
         time.sleep(_STEP_SECONDS)
     return value

@@ -44,16 +44,29 @@ class Rig:
 
     folder: Path
     server: Server
-    user: Client
-    keys: dict[str, str]
+    ada: tuple[str, str]
+    agent: tuple[str, str]
     agents: list[AgentProcess] = field(default_factory=list)
+    clients: dict[tuple[str, str], Client] = field(default_factory=dict)
+
+    @property
+    def user(self) -> Client:
+        """The client of the user `ada`."""
+        return self.client(*self.ada)
+
+    @property
+    def system(self) -> Client:
+        """The client of the `system` principal."""
+        return self.client(*self.server.system)
 
     def start_agent(self, node: str = "n1", **settings: str) -> AgentProcess:
         """Start an agent; settings override the defaults."""
         state = self.folder / "agents" / node
         state.mkdir(parents=True, exist_ok=True)
         key_file = self.folder / "agent.json"
-        key_file.write_text(json.dumps(self.keys))
+        access, secret = self.agent
+        keys = {"access_key": access, "secret_key": secret}
+        key_file.write_text(json.dumps(keys))
         values = {
             "NODE": node,
             "QUEUES": "default",
@@ -90,23 +103,21 @@ class Rig:
         for queue in found:
             if queue["name"] == name:
                 return str(queue["id"])
-        return str(self.system().call("queues.create", {"name": name})["id"])
-
-    def system(self) -> Client:
-        """Give a client of the `system` principal."""
-        return self.client(*self.server.system)
+        return str(self.system.call("queues.create", {"name": name})["id"])
 
     def client(self, access: str, secret: str) -> Client:
-        """Give a client of a key pair."""
-        return Client(
-            Credentials(
-                api_url=self.server.url,
-                web_url=self.server.url,
-                files_url=self.server.files_url,
-                access_key=access,
-                secret_key=secret,
+        """Give the client of a key pair."""
+        if (access, secret) not in self.clients:
+            self.clients[access, secret] = Client(
+                Credentials(
+                    api_url=self.server.url,
+                    web_url=self.server.url,
+                    files_url=self.server.files_url,
+                    access_key=access,
+                    secret_key=secret,
+                )
             )
-        )
+        return self.clients[access, secret]
 
     def enqueue(self, code: str, queue: str = "default", **fields: Any) -> str:
         """Enqueue a script; the task's id."""
@@ -146,7 +157,9 @@ class Rig:
                 return task["status"], task.get("status_reason") or ""
             return None
 
-        return wait_until(ended, f"the end of {task_id}: {self.logs()}", seconds)
+        return wait_until(
+            ended, lambda: f"the end of {task_id}: {self.logs()}", seconds
+        )
 
     def console(self, task_id: str) -> str:
         """Give all that the server has of a task's console, in order."""
@@ -159,7 +172,7 @@ class Rig:
         """Wait until the server has a text of the task's console."""
         wait_until(
             lambda: text in self.console(task_id),
-            f"{text!r} of {task_id}: {self.logs()}",
+            lambda: f"{text!r} of {task_id}: {self.logs()}",
             seconds,
         )
 
@@ -172,15 +185,17 @@ class Rig:
 def running_rig(folder: Path) -> Iterator[Rig]:
     """Give a server with a user; agents that a test starts end with it."""
     with running_server(folder / "tracking") as server:
-        access, secret = server.create_user("ada")
-        agent_access, agent_secret = server.create_user("agent-n1", role="agent")
-        keys = {"access_key": agent_access, "secret_key": agent_secret}
-        rig = Rig(folder=folder, server=server, user=None, keys=keys)  # type: ignore[arg-type]
-        rig.user = rig.client(access, secret)
+        rig = Rig(
+            folder=folder,
+            server=server,
+            ada=server.create_user("ada"),
+            agent=server.create_user("agent-n1", role="agent"),
+        )
         try:
             yield rig
         finally:
             for agent in rig.agents:
                 if agent.process.poll() is None:
                     agent.end(signal.SIGINT)
-            rig.user.close()
+            for client in rig.clients.values():
+                client.close()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 
 import psutil
-
 from tests.waylab_agent.conditions import wait_until
 from tests.waylab_agent.rig import Rig
 
@@ -127,7 +126,7 @@ def write_claim(rig: Rig, task: str, phase: Phase, slot: str = "cpu0") -> None:
 
 def remove(rig: Rig, task: str) -> None:
     body = {"queue": rig.queue_id("default"), "task": task}
-    assert rig.system().call("queues.remove_task", body)["removed"] == 1
+    assert rig.system.call("queues.remove_task", body)["removed"] == 1
 
 
 def test_a_crash_before_the_claim_leaves_the_task_in_its_queue(rig: Rig) -> None:
@@ -154,7 +153,7 @@ def test_a_crash_after_the_start_mark_starts_the_task(rig: Rig) -> None:
     remove(rig, task)
     write_claim(rig, task, Phase.CLAIMED)
     reason = "Claimed by n1:cpu0 (0123456789abcdef)"
-    rig.system().call("tasks.started", {"task": task, "status_reason": reason})
+    rig.system.call("tasks.started", {"task": task, "status_reason": reason})
     rig.start_agent()
     assert rig.end_of(task) == ("completed", "completed")
 
@@ -164,7 +163,7 @@ def test_a_task_that_another_agent_started_is_left_to_it(rig: Rig) -> None:
     remove(rig, task)
     write_claim(rig, task, Phase.CLAIMING)
     reason = "Claimed by n2:cpu0 (fedcba9876543210)"
-    rig.system().call("tasks.started", {"task": task, "status_reason": reason})
+    rig.system.call("tasks.started", {"task": task, "status_reason": reason})
     agent = rig.start_agent()
     wait_until(lambda: "not ours" in agent.log.read_text(), "the decision")
     assert rig.task(task)["status"] == "in_progress"
@@ -180,7 +179,7 @@ def test_a_claim_without_a_slot_goes_back_to_the_head_of_its_queue(rig: Rig) -> 
     remove(rig, first)
     write_claim(rig, first, Phase.CLAIMED)
     again = rig.start_agent()
-    wait_until(lambda: "giving it back" in again.log.read_text(), "the undo")
+    wait_until(lambda: "given back" in again.log.read_text(), "the undo")
     body = {"queue": rig.queue_id("default")}
     entries = rig.user.call("queues.get_by_id", body)["queue"]["entries"]
     assert [entry["task"] for entry in entries] == [first, second]

@@ -114,7 +114,7 @@ def test_queues_are_served_in_their_order_and_entries_in_theirs(rig: Rig) -> Non
         rig.enqueue(code % name, "urgent")
     rig.start_agent(QUEUES="urgent,default")
     wait_until(
-        lambda: order.exists() and len(order.read_text().split()) == 4, rig.logs(), 90
+        lambda: order.exists() and len(order.read_text().split()) == 4, rig.logs, 90
     )
     assert order.read_text().split() == ["u1", "u2", "d1", "d2"]
 

@@ -226,7 +226,7 @@ def test_a_job_runs_under_its_owner_s_account_and_leaves_nothing_of_root(
     folder: JobFolder,
 ) -> None:
     nobody = pwd.getpwnam("nobody")
-    home = Path(tempfile.mkdtemp(dir="/tmp"))  # noqa: S108 - others must reach it.
+    home = Path(tempfile.mkdtemp(dir="/tmp"))
     os.chown(home, nobody.pw_uid, nobody.pw_gid)
     code = (
         "import os, sys\n"
