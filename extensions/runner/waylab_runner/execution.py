@@ -27,8 +27,8 @@ class Listener(Protocol):
     def cell_started(self, place: int) -> None:
         """Note that a cell runs now."""
 
-    def cell_finished(self, place: int, cell: Any) -> None:
-        """Note a cell's outputs, as they are now."""
+    def cell_finished(self, place: int, cell: Any, *, well: bool) -> None:
+        """Note a cell's outputs, as they are now, and whether it ran through."""
 
 
 @dataclass(frozen=True)
@@ -83,10 +83,12 @@ class Execution(NotebookClient):
                 return Verdict(Outcome.STOPPED, Reason.ABORTED, "Halted.")
             self._console.say(f"[waylab] Cell {number} of {len(code)}")
             self._listener.cell_started(place)
+            well = False
             try:
                 await self._run_cell(cell, place, len(code) - number)
+                well = True
             finally:
-                self._listener.cell_finished(place, cell)
+                self._listener.cell_finished(place, cell, well=well)
                 self._tell_changed(place)
             self._look_for_exit(len(code) - number)
         return Verdict(
@@ -127,7 +129,7 @@ class Execution(NotebookClient):
         """Tell of earlier cells whose displays this one has updated."""
         changed, self._changed = self._changed - {place}, set()
         for other in sorted(changed):
-            self._listener.cell_finished(other, self.nb.cells[other])
+            self._listener.cell_finished(other, self.nb.cells[other], well=True)
 
     def _remember_reply(self, execute_reply: dict[str, Any], **_: Any) -> None:
         self._reply = execute_reply["content"]

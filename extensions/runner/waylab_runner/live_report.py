@@ -47,7 +47,7 @@ class LiveReport:
         self._skeleton: bytes | None = None
         self._code_cells: list[int] = []
         self._current: int | None = None
-        self._finished = 0
+        self._done: set[int] = set()
         self._moved = False
         self._closing = False
         self._index: live.Index | None = None
@@ -73,14 +73,15 @@ class LiveReport:
             self._moved = True
             self._wake.notify()
 
-    def cell_finished(self, place: int, cell: Any) -> None:
-        """Note a cell's outputs, as they are now."""
+    def cell_finished(self, place: int, cell: Any, *, well: bool) -> None:
+        """Note a cell's outputs, as they are now, and whether it ran through."""
         outcome = _Outcome(
             cell.get("execution_count"), tuple(_json(one) for one in cell.outputs)
         )
         with self._wake:
             self._pending[place] = outcome
-            self._finished = sum(1 for one in self._code_cells if one <= place)
+            if well:
+                self._done.add(place)
             self._moved = True
             self._wake.notify()
 
@@ -102,7 +103,7 @@ class LiveReport:
                 )
                 closing, self._moved = self._closing, False
                 pending, self._pending = self._pending, {}
-                current, finished = self._current, self._finished
+                current, finished = self._current, len(self._done)
             try:
                 self._send(pending, current, finished)
                 if time.monotonic() - last_ping > PING_SECONDS:

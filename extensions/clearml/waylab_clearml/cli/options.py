@@ -1,0 +1,33 @@
+"""Options that several verbs share."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+User = Annotated[
+    str | None,
+    typer.Option(
+        "--user",
+        help="Act as this user (on the hub's machine, by its administrator).",
+        metavar="NAME",
+    ),
+]
+RunId = Annotated[
+    str,
+    typer.Argument(
+        help="The run's id, its first letters, or `last` for your newest run.",
+        metavar="RUN",
+    ),
+]
+Parameters = Annotated[
+    list[str] | None,
+    typer.Option(
+        "-p",
+        "--parameter",
+        help="A parameter of the notebook; may be given several times.",
+        metavar="NAME=VALUE",
+    ),
+]
