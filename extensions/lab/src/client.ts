@@ -92,7 +92,12 @@ export class ServerClient implements LabClient {
   }
 
   rerun(id: string, wish: Rerun): Promise<Submitted> {
-    return this._post(runPath(id, 'rerun'), { ...wish }, parseSubmitted);
+    const { queue, name, parameters, idempotencyKey } = wish;
+    return this._post(
+      runPath(id, 'rerun'),
+      { queue, name, parameters, idempotency_key: idempotencyKey },
+      parseSubmitted
+    );
   }
 
   abort(id: string): Promise<Run> {
@@ -116,6 +121,11 @@ export class ServerClient implements LabClient {
 
   async parametersIn(path: string): Promise<readonly ParameterField[]> {
     return (await this._post('parameters', { path }, parseParameters))
+      .parameters;
+  }
+
+  async parametersOfRun(id: string): Promise<readonly ParameterField[]> {
+    return (await this._get(runPath(id, 'rerun'), {}, parseParameters))
       .parameters;
   }
 

@@ -39,7 +39,6 @@ export class FormDialog extends ReactWidget {
     }
   }
 
-
   protected override onAfterAttach(message: Message): void {
     super.onAfterAttach(message);
     this.node.addEventListener('keydown', this);

@@ -1,5 +1,7 @@
 import type { NotebookPanel } from '@jupyterlab/notebook';
 
+import { MIN_NAME } from './ui';
+
 /** A notebook as its parameters are read from it: no outputs, no attachments. */
 export function bareNotebook(panel: NotebookPanel): object {
   const model = panel.content.model;
@@ -21,5 +23,6 @@ export function bareNotebook(panel: NotebookPanel): object {
 /** The name of a run of a notebook, from its path: `work/a{b}.ipynb` gives `a{b}`. */
 export function runName(path: string): string {
   const file = path.split('/').pop() ?? path;
-  return file.replace(/\.ipynb$/i, '');
+  const bare = file.replace(/\.ipynb$/i, '');
+  return bare.length < MIN_NAME ? file : bare;
 }

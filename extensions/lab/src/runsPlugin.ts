@@ -115,5 +115,8 @@ function runArguments(description: string): {
   type: 'object';
   properties: Record<string, { type: string; description: string }>;
 } {
-  return { type: 'object', properties: { id: { type: 'string', description } } };
+  return {
+    type: 'object',
+    properties: { id: { type: 'string', description } }
+  };
 }

@@ -17,11 +17,16 @@ export function labServices(
     client,
     trans,
     actions: {
-      openRun: run => void commands.execute(CommandIds.openRun, { id: run.id, name: run.name }),
+      openRun: run =>
+        void commands.execute(CommandIds.openRun, {
+          id: run.id,
+          name: run.name
+        }),
       openOutput: async run => {
         await commands.execute(CommandIds.openOutput, { id: run.id });
       },
-      runAgain: run => void commands.execute(CommandIds.runAgain, { id: run.id }),
+      runAgain: run =>
+        void commands.execute(CommandIds.runAgain, { id: run.id }),
       abort: async run => {
         const answer = await showDialog({
           title: trans.__('Abort this run?'),

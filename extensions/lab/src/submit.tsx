@@ -8,7 +8,6 @@ import { FormDialog } from './formDialog';
 import { runName } from './notebook';
 import type { LabClient } from './tokens';
 import {
-  fieldsOfRun,
   messageOf,
   rerunOf,
   RunForm,
@@ -52,8 +51,9 @@ export function showSubmitForm(
   const title = services.trans.__('Run remotely');
   const keys = new IdempotencyKeys();
   const dialog = new FormDialog(title, services, close => (
-    <SubmitForm
-      source={source}
+    <LoadedForm
+      kind="submit"
+      readFields={source.parameters}
       client={client}
       initial={{
         name: runName(source.path),
@@ -82,36 +82,44 @@ export function showSubmitForm(
 /** Shows the form "Run again" for a run. */
 export function showAgainForm(run: RunDetails, parts: Parts): void {
   const { client, services } = parts;
-  const fields = fieldsOfRun(run);
-  const dialog = new FormDialog(
-    services.trans.__('Run again'),
-    services,
-    close => (
-      <RunForm
-        kind="again"
-        choices={{ fields, fieldsError: '', projects: [] }}
-        initial={{ name: run.name, queue: run.queue }}
-        onCancel={close}
-        onSubmit={async values => {
-          const submitted = await client.rerun(run.id, rerunOf(values, fields));
-          close();
-          parts.onSubmitted(submitted, values.name);
-        }}
-      />
-    )
-  );
+  const title = services.trans.__('Run again');
+  const keys = new IdempotencyKeys();
+  const readFields = (): Promise<readonly ParameterField[]> =>
+    client.parametersOfRun(run.id);
+  const dialog = new FormDialog(title, services, close => (
+    <LoadedForm
+      kind="again"
+      readFields={readFields}
+      client={client}
+      initial={{ name: run.name, queue: run.queue }}
+      onCancel={close}
+      onSubmit={async (values, fields) => {
+        const wish = rerunOf(values, fields, '');
+        const idempotencyKey = keys.keyOf(wish);
+        const submitted = await client.rerun(run.id, {
+          ...wish,
+          idempotencyKey
+        });
+        close();
+        parts.onSubmitted(submitted, wish.name);
+      }}
+    />
+  ));
   dialog.launch();
 }
 
-function SubmitForm({
-  source,
+/** The form, while and after its fields are read. */
+function LoadedForm({
+  kind,
+  readFields,
   client,
   initial,
   onSubmit,
   onCancel,
   pickFiles
 }: {
-  readonly source: NotebookSource;
+  readonly kind: 'submit' | 'again';
+  readonly readFields: () => Promise<readonly ParameterField[]>;
   readonly client: LabClient;
   readonly initial: Partial<FormValues>;
   readonly onSubmit: (
@@ -119,7 +127,7 @@ function SubmitForm({
     fields: readonly ParameterField[]
   ) => Promise<void>;
   readonly onCancel: () => void;
-  readonly pickFiles: (folders: boolean) => Promise<readonly string[]>;
+  readonly pickFiles?: (folders: boolean) => Promise<readonly string[]>;
 }): JSX.Element {
   const [choices, setChoices] = React.useState<FormChoices>({
     fields: null,
@@ -133,22 +141,24 @@ function SubmitForm({
         setChoices(old => ({ ...old, ...change }));
       }
     };
-    source.parameters().then(
+    readFields().then(
       fields => set({ fields }),
       error => set({ fieldsError: messageOf(error) })
     );
-    client.listProjects().then(
-      projects => set({ projects }),
-      // Only suggestions: the field works without.
-      () => undefined
-    );
+    if (kind === 'submit') {
+      client.listProjects().then(
+        projects => set({ projects }),
+        // Only suggestions: the field works without.
+        () => undefined
+      );
+    }
     return () => {
       shown = false;
     };
-  }, [source, client]);
+  }, [readFields, client, kind]);
   return (
     <RunForm
-      kind="submit"
+      kind={kind}
       choices={choices}
       initial={initial}
       onSubmit={values => onSubmit(values, choices.fields ?? [])}

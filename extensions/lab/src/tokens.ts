@@ -8,6 +8,8 @@ export interface LabClient extends RunsClient {
   parametersOf(notebook: object): Promise<readonly ParameterField[]>;
   /** The parameters of a notebook by its path. */
   parametersIn(path: string): Promise<readonly ParameterField[]>;
+  /** The parameters of a run's notebook, with the values that the run had. */
+  parametersOfRun(id: string): Promise<readonly ParameterField[]>;
   listStarters(): Promise<readonly Starter[]>;
   /** Copies a starter into a folder under a free name; gives the new path. */
   copyStarter(name: string, folder: string): Promise<string>;

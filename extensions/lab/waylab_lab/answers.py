@@ -97,19 +97,23 @@ def curves(series: tuple[Series, ...], values: dict[str, float]) -> dict[str, An
     }
 
 
-def parameter_field(parameter: Parameter) -> dict[str, Any]:
-    """Give a notebook's parameter as a field of the form; `text` is what it shows."""
+def parameter_field(parameter: Parameter, given: str | None = None) -> dict[str, Any]:
+    """Give a notebook's parameter as a field of the form.
+
+    `text` is what the field begins with: the value `given` to a run, or the default.
+    """
+    text = given
+    if text is None and not parameter.computed:
+        text = format_value(parameter, parameter.default)
     return {
         "name": parameter.name,
         "type": parameter.type.value,
-        "text": parameter.default_source
-        if parameter.computed
-        else format_value(parameter, parameter.default),
-        "is_none": parameter.default is None and not parameter.computed,
+        "text": parameter.default_source if text is None else text,
+        "is_none": text is not None and parameter.optional and text == "None",
         "help": parameter.help,
         "choices": [format_value(parameter, choice) for choice in parameter.choices],
         "optional": parameter.optional,
-        "computed": parameter.computed,
+        "computed": parameter.computed and given is None,
     }
 
 

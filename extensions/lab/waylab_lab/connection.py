@@ -9,6 +9,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from waylab_clearml.client import Client
 from waylab_clearml.errors import CredentialsError
+from waylab_clearml.names import current_user
 from waylab_lab.settings import LabSettings
 
 P = ParamSpec("P")
@@ -53,7 +54,7 @@ class Connection:
     async def user_id(self) -> str:
         """Give the id of the user as whom this lab acts."""
         if self._user_id is None:
-            self._user_id = await self.run(_current_user)
+            self._user_id, _ = await self.run(current_user)
         return self._user_id
 
     def close(self) -> None:
@@ -62,7 +63,3 @@ class Connection:
             if self._client is not None:
                 self._client.close()
                 self._client = None
-
-
-def _current_user(client: Client) -> str:
-    return str(client.call("users.get_current_user")["user"]["id"])

@@ -12,9 +12,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from waylab_clearml import queues, runs
 from waylab_clearml.client import Client
+from waylab_clearml.names import MIN_NAME
 from waylab_clearml.runs import RunQuery, RunState
 from waylab_lab import answers
 from waylab_lab.base import FormError, WaylabHandler, route
+from waylab_lab.form_fields import repeatable, wrong_parameters
 from waylab_lab.outputs import save_output
 from waylab_lab.settings import OUTPUT_FOLDER
 
@@ -33,10 +35,11 @@ class _Query(BaseModel):
 
 
 class _Rerun(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
     parameters: dict[str, Any] = {}
-    queue: str | None = None
-    name: str | None = None
+    queue: str = Field(min_length=1)
+    name: str = Field(min_length=MIN_NAME, max_length=200)
+    idempotency_key: str = Field(min_length=8, max_length=100)
 
 
 class WatchHandler(WaylabHandler):
@@ -129,14 +132,37 @@ class AbortHandler(WaylabHandler):
 
 
 class RerunHandler(WaylabHandler):
-    """`POST runs/<id>/rerun {parameters, queue, name}`."""
+    """`GET runs/<id>/rerun`: the fields to edit; `POST` runs it again with them."""
+
+    @route
+    async def get(self, run_id: str) -> None:
+        """Answer `{parameters}`, each with the value that the run had."""
+        declared, given = await self.connection.run(repeatable, run_id)
+        self.finish(
+            {
+                "parameters": [
+                    answers.parameter_field(parameter, given.get(parameter.name))
+                    for parameter in declared
+                ]
+            }
+        )
 
     @route
     async def post(self, run_id: str) -> None:
         """Clone, enqueue, and answer where the clone stands."""
         wish = self.body(_Rerun)
+        if wish.parameters:
+            declared, _ = await self.connection.run(repeatable, run_id)
+            wrong = wrong_parameters(declared, wish.parameters)
+            if wrong:
+                raise FormError(wrong)
         result = await self.connection.run(
-            runs.rerun, run_id, wish.parameters, wish.queue, wish.name
+            runs.rerun,
+            run_id,
+            wish.parameters,
+            wish.queue,
+            wish.name,
+            idempotency_key=wish.idempotency_key,
         )
         self.set_status(201)
         self.finish(answers.submitted(result))

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from waylab_clearml import parameters, submit
-from waylab_clearml.errors import NotFound, ParameterError
+from waylab_clearml.errors import NotFound
+from waylab_clearml.names import MIN_NAME
 from waylab_clearml.notebooks import read_notebook
-from waylab_clearml.parameters import Parameter
 from waylab_clearml.submit import Submission
 from waylab_lab import answers
 from waylab_lab.base import FormError, WaylabHandler, route
+from waylab_lab.form_fields import wrong_parameters
 from waylab_lab.paths import PathError, common_folder
 
 
@@ -30,8 +30,8 @@ class _Form(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
     path: str = Field(min_length=1)
     queue: str = Field(min_length=1)
-    name: str = Field(min_length=1, max_length=200)
-    project: str = Field(min_length=1, max_length=200)
+    name: str = Field(min_length=MIN_NAME, max_length=200)
+    project: str = Field(min_length=MIN_NAME, max_length=200)
     parameters: dict[str, Any] = {}
     files: tuple[str, ...] = ()
     time_limit_seconds: int | None = Field(None, ge=1)
@@ -104,17 +104,3 @@ class SubmitHandler(WaylabHandler):
                 return files, {"files": f"There is no {contents_path!r}: remove it."}
             files.append(path)
         return files, {}
-
-
-def wrong_parameters(
-    declared: tuple[Parameter, ...], given: Mapping[str, Any]
-) -> dict[str, str]:
-    """Give what is wrong with each value, by form field (`parameters.<name>`)."""
-    wrong = {}
-    for name, value in given.items():
-        known = tuple(parameter for parameter in declared if parameter.name == name)
-        try:
-            parameters.validate(known, {name: value})
-        except ParameterError as error:
-            wrong[f"parameters.{name}"] = str(error)
-    return wrong

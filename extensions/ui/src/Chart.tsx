@@ -239,7 +239,12 @@ function summary(
     const last = curve.points[curve.points.length - 1];
     return last === undefined
       ? curve.name
-      : trans.__('%1: %2 at %3', curve.name, formatNumber(last.y), formatNumber(last.x));
+      : trans.__(
+          '%1: %2 at %3',
+          curve.name,
+          formatNumber(last.y),
+          formatNumber(last.x)
+        );
   });
   return `${title}. ${ends.join('; ')}`;
 }

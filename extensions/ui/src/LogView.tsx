@@ -35,11 +35,7 @@ export function LogView({
       }
     }
   }, [client, id, reader]);
-  const { value: count, error } = usePolled(
-    read,
-    INTERVAL_MS,
-    live && visible
-  );
+  const { value: count, error } = usePolled(read, INTERVAL_MS, live && visible);
   const [follow, setFollow] = React.useState(true);
   const lines = reader.buffer.lines;
   const view = useWindow(lines.length, LINE_HEIGHT, 20);
@@ -110,7 +106,10 @@ export function LogView({
                 <div
                   key={view.first + index}
                   className={`wl-Log-line ${isError(line.level) ? 'wl-mod-error' : ''}`}
-                  style={{ height: LINE_HEIGHT, lineHeight: `${LINE_HEIGHT}px` }}
+                  style={{
+                    height: LINE_HEIGHT,
+                    lineHeight: `${LINE_HEIGHT}px`
+                  }}
                 >
                   <span className="wl-Log-time">{clock(line.time)}</span>
                   {line.text}

@@ -23,7 +23,10 @@ export function Overview({ run }: { readonly run: RunDetails }): JSX.Element {
     [trans.__('Project'), run.project],
     [trans.__('Started by'), run.owner],
     [trans.__('Worker'), run.worker],
-    [trans.__('Submitted'), run.created === null ? '' : formatTime(run.created)],
+    [
+      trans.__('Submitted'),
+      run.created === null ? '' : formatTime(run.created)
+    ],
     [trans.__('Started'), run.started === null ? '' : formatTime(run.started)],
     [trans.__('Ended'), run.ended === null ? '' : formatTime(run.ended)],
     [trans.__('Duration'), runDuration(run, now)],

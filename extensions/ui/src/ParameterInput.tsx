@@ -38,7 +38,12 @@ export function ParameterInput({
       </label>
       <div className="wl-Field-control">
         {field.choices.length > 0 ? (
-          <Choices field={field} input={input} common={common} onChange={onChange} />
+          <Choices
+            field={field}
+            input={input}
+            common={common}
+            onChange={onChange}
+          />
         ) : field.type === 'bool' && !field.optional && !field.computed ? (
           <input
             {...common}
@@ -90,7 +95,10 @@ export function ParameterInput({
             type="button"
             className="wl-Link wl-Reset"
             title={trans.__('Back to the notebook’s value')}
-            aria-label={trans.__('Back to the notebook’s value of %1', field.name)}
+            aria-label={trans.__(
+              'Back to the notebook’s value of %1',
+              field.name
+            )}
             onClick={() => onChange(initialInput(field))}
           >
             {trans.__('Reset')}

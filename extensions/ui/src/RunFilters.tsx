@@ -28,7 +28,11 @@ export function RunFilters({
   const projects = choices?.[1] ?? [];
   const whose = React.useId();
   return (
-    <div className="wl-Filters" role="search" aria-label={trans.__('Filter runs')}>
+    <div
+      className="wl-Filters"
+      role="search"
+      aria-label={trans.__('Filter runs')}
+    >
       <SearchField
         text={filter.text}
         onChange={text => void model.setFilter({ text })}
@@ -60,7 +64,9 @@ export function RunFilters({
             state,
             stateLabel(state, false, trans)
           ])}
-          onChange={state => void model.setFilter({ state: state as RunState | '' })}
+          onChange={state =>
+            void model.setFilter({ state: state as RunState | '' })
+          }
         />
         <Choice
           label={trans.__('Queue')}

@@ -1,7 +1,7 @@
 import * as React from 'react';
 
 import { messageOf, RequestError } from './client';
-import { useServices, type Translate } from './context';
+import { useServices } from './context';
 import {
   checkForm,
   initialInput,
@@ -9,13 +9,11 @@ import {
   type FormErrors,
   type FormValues
 } from './form';
-import { usePolled } from './hooks';
-import { CloseIcon } from './icons';
+import { Files, TextField } from './FormFields';
 import { ParameterInput } from './ParameterInput';
 import { Skeleton } from './parts';
-import type { ParameterField, Queue } from './types';
-
-const QUEUES_MS = 4000;
+import { preferredQueue, QueueField, useQueues } from './QueueField';
+import type { ParameterField } from './types';
 
 /** What the form offers and asks; null where it is still being read. */
 export interface FormChoices {
@@ -63,7 +61,10 @@ export function RunForm(props: FormProps): JSX.Element {
     fields,
     trans
   );
-  const errors: FormErrors = { ...(tried ? checked : edited(checked, values)), ...refused };
+  const errors: FormErrors = {
+    ...(tried ? checked : edited(checked, values)),
+    ...refused
+  };
 
   const submit = async (event: React.FormEvent): Promise<void> => {
     event.preventDefault();
@@ -149,7 +150,9 @@ export function RunForm(props: FormProps): JSX.Element {
               label={trans.__('Time limit')}
               value={values.timeLimit}
               placeholder={trans.__('none')}
-              help={trans.__('Such as 45m, 2h or 1h30m; then the run is stopped.')}
+              help={trans.__(
+                'Such as 45m, 2h or 1h30m; then the run is stopped.'
+              )}
               error={errors.timeLimit ?? ''}
               onChange={timeLimit => set({ timeLimit })}
             />
@@ -180,123 +183,6 @@ export function RunForm(props: FormProps): JSX.Element {
         </button>
       </footer>
     </form>
-  );
-}
-
-function useQueues(): { value: readonly Queue[] | null; error: string } {
-  const { client } = useServices();
-  const read = React.useCallback(() => client.listQueues(), [client]);
-  return usePolled(read, QUEUES_MS, true);
-}
-
-function QueueField({
-  id,
-  queues,
-  unreadable,
-  chosen,
-  error,
-  onChange
-}: {
-  readonly id: string;
-  readonly queues: readonly Queue[] | null;
-  readonly unreadable: string;
-  readonly chosen: string;
-  readonly error: string;
-  readonly onChange: (queue: string) => void;
-}): JSX.Element {
-  const { trans } = useServices();
-  const queue = queues?.find(one => one.name === chosen);
-  const message = error || (queues === null ? unreadable : '');
-  return (
-    <div className="wl-Field">
-      <label htmlFor={id} className="wl-Field-label">
-        {trans.__('Queue')}
-      </label>
-      <select
-        id={id}
-        className="wl-Input wl-Select"
-        value={chosen}
-        disabled={queues === null}
-        aria-invalid={message !== ''}
-        aria-describedby={`${id}-help`}
-        onChange={event => onChange(event.target.value)}
-      >
-        {queues === null && <option value="">{trans.__('Loading…')}</option>}
-        {queues !== null && queue === undefined && (
-          <option value={chosen}>{chosen}</option>
-        )}
-        {queues?.map(one => (
-          <option key={one.id} value={one.name}>
-            {`${one.name}  —  ${queueLabel(one, trans)}`}
-          </option>
-        ))}
-      </select>
-      <div id={`${id}-help`} className="wl-Help" aria-live="polite">
-        {queue !== undefined && queueForecast(queue, trans)}
-      </div>
-      {message && (
-        <div className="wl-Error" role="alert">
-          {message}
-        </div>
-      )}
-    </div>
-  );
-}
-
-function TextField({
-  id,
-  label,
-  value,
-  error,
-  help,
-  placeholder,
-  suggestions,
-  onChange
-}: {
-  readonly id: string;
-  readonly label: string;
-  readonly value: string;
-  readonly error: string;
-  readonly help?: string;
-  readonly placeholder?: string;
-  readonly suggestions?: readonly string[];
-  readonly onChange: (value: string) => void;
-}): JSX.Element {
-  return (
-    <div className="wl-Field">
-      <label htmlFor={id} className="wl-Field-label">
-        {label}
-      </label>
-      <input
-        id={id}
-        type="text"
-        className="wl-Input"
-        value={value}
-        placeholder={placeholder}
-        autoComplete="off"
-        list={suggestions ? `${id}-suggestions` : undefined}
-        aria-invalid={error !== ''}
-        aria-describedby={error ? `${id}-error` : help ? `${id}-help` : undefined}
-        onChange={event => onChange(event.target.value)}
-      />
-      {suggestions && (
-        <datalist id={`${id}-suggestions`}>
-          {suggestions.map(one => (
-            <option key={one} value={one} />
-          ))}
-        </datalist>
-      )}
-      {help && (
-        <div id={`${id}-help`} className="wl-Help">
-          {help}
-        </div>
-      )}
-      {error && (
-        <div id={`${id}-error`} className="wl-Error" role="alert">
-          {error}
-        </div>
-      )}
-    </div>
   );
 }
 
@@ -346,109 +232,6 @@ function Parameters({
       ))}
     </fieldset>
   );
-}
-
-function Files({
-  values,
-  error,
-  pickFiles,
-  onChange
-}: {
-  readonly values: FormValues;
-  readonly error: string;
-  readonly pickFiles?: (folders: boolean) => Promise<readonly string[]>;
-  readonly onChange: (files: readonly string[]) => void;
-}): JSX.Element {
-  const { trans } = useServices();
-  const add = async (folders: boolean): Promise<void> => {
-    const picked = (await pickFiles?.(folders)) ?? [];
-    onChange([...new Set([...values.files, ...picked])]);
-  };
-  return (
-    <fieldset className="wl-Fieldset">
-      <legend>{trans.__('Side files')}</legend>
-      {values.files.length === 0 && (
-        <div className="wl-Help">
-          {trans.__(
-            'Modules and data that the notebook reads from this folder go along only if you add them.'
-          )}
-        </div>
-      )}
-      {values.files.length > 0 && (
-        <ul className="wl-Files">
-          {values.files.map(file => (
-            <li key={file} className="wl-File">
-              <span className="wl-File-name" title={file}>
-                {file}
-              </span>
-              <button
-                type="button"
-                className="wl-IconButton"
-                title={trans.__('Remove')}
-                aria-label={trans.__('Remove %1', file)}
-                onClick={() => onChange(values.files.filter(one => one !== file))}
-              >
-                <CloseIcon />
-              </button>
-            </li>
-          ))}
-        </ul>
-      )}
-      {pickFiles && (
-        <div className="wl-Files-add">
-          <button
-            type="button"
-            className="wl-Button"
-            onClick={() => void add(false)}
-          >
-            {trans.__('Add files…')}
-          </button>
-          <button
-            type="button"
-            className="wl-Button"
-            onClick={() => void add(true)}
-          >
-            {trans.__('Add folder…')}
-          </button>
-        </div>
-      )}
-      {error && (
-        <div className="wl-Error" role="alert">
-          {error}
-        </div>
-      )}
-    </fieldset>
-  );
-}
-
-function queueLabel(queue: Queue, trans: Translate): string {
-  const waiting =
-    queue.length === 0
-      ? trans.__('empty')
-      : trans._n('%1 waiting', '%1 waiting', queue.length, queue.length);
-  return queue.slots === 0
-    ? trans.__('%1, not served', waiting)
-    : trans.__('%1, %2 of %3 slots free', waiting, queue.freeSlots, queue.slots);
-}
-
-function queueForecast(queue: Queue, trans: Translate): string {
-  if (queue.slots === 0) {
-    return trans.__(
-      'Nothing serves this queue now: the run waits until a node does.'
-    );
-  }
-  if (queue.freeSlots > queue.length) {
-    return trans.__('Starts at once: a slot is free.');
-  }
-  return trans.__('Will be number %1 in this queue.', queue.length + 1);
-}
-
-/** The queue to begin with: `default` if there is one, never `services` by itself. */
-function preferredQueue(queues: readonly Queue[] | null): string {
-  const found =
-    queues?.find(queue => queue.name === 'default') ??
-    queues?.find(queue => queue.name !== 'services');
-  return found?.name ?? '';
 }
 
 /** Only what is wrong in fields that were touched: nobody is scolded beforehand. */

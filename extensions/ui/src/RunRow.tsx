@@ -30,7 +30,10 @@ interface RowProps {
 export function RunRow(props: RowProps): JSX.Element {
   const { trans } = useServices();
   const { run, now } = props;
-  const place = { transform: `translateY(${props.top}px)`, height: props.height };
+  const place = {
+    transform: `translateY(${props.top}px)`,
+    height: props.height
+  };
   if (run === undefined) {
     return <div className="wl-Row wl-Row-missing" style={place} aria-hidden />;
   }

@@ -4,7 +4,11 @@ import { useServices } from './context';
 import { RunFilters } from './RunFilters';
 import { RunRow } from './RunRow';
 import { useNow, useWindow } from './hooks';
-import { NO_FILTER, type RunListModel, type RunListSnapshot } from './listModel';
+import {
+  NO_FILTER,
+  type RunListModel,
+  type RunListSnapshot
+} from './listModel';
 import { Notice, Skeleton, Trouble } from './parts';
 import type { Run } from './types';
 
@@ -54,7 +58,9 @@ function Rows({
   }, [model, view.first, view.last, list.status]);
   React.useEffect(() => {
     setActive(0);
-    view.ref.current?.scrollTo({ top: 0 });
+    if (view.ref.current !== null) {
+      view.ref.current.scrollTop = 0;
+    }
   }, [list.filter, view.ref]);
 
   const go = (index: number): void => {

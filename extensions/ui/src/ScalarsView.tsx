@@ -53,7 +53,9 @@ export function ScalarsView({
                 {name}
               </span>
               <span className="wl-Value-number">
-                {single === null ? trans.__('not a number') : formatNumber(single)}
+                {single === null
+                  ? trans.__('not a number')
+                  : formatNumber(single)}
               </span>
             </li>
           ))}

@@ -2,11 +2,9 @@
 
 import type { Translate } from './context';
 import type {
-  FieldType,
   ParameterField,
   ParameterValues,
   Rerun,
-  RunDetails,
   Submission
 } from './types';
 
@@ -25,6 +23,9 @@ export interface FormValues {
   readonly files: readonly string[];
   readonly parameters: Readonly<Record<string, FieldInput>>;
 }
+
+/** ClearML takes no shorter names, of runs or of projects. */
+export const MIN_NAME = 3;
 
 /** Messages by field: `queue`, `name`, `parameters.<name>`; `form` for the whole. */
 export type FormErrors = Readonly<Record<string, string>>;
@@ -57,11 +58,17 @@ export function checkForm(
   if (!values.queue) {
     errors.queue = trans.__('Choose a queue.');
   }
-  if (!values.name.trim()) {
-    errors.name = trans.__('Give the run a name.');
+  if (values.name.trim().length < MIN_NAME) {
+    errors.name = trans.__(
+      'Give the run a name of %1 letters or more.',
+      MIN_NAME
+    );
   }
-  if (!values.project.trim()) {
-    errors.project = trans.__('Name a project; a new one is made if needed.');
+  if (values.project.trim().length < MIN_NAME) {
+    errors.project = trans.__(
+      'Name a project with %1 letters or more; a new one is made if needed.',
+      MIN_NAME
+    );
   }
   if (values.timeLimit.trim() && parseTimeLimit(values.timeLimit) === null) {
     errors.timeLimit = trans.__(
@@ -113,29 +120,15 @@ export function submissionOf(
 
 export function rerunOf(
   values: FormValues,
-  fields: readonly ParameterField[]
+  fields: readonly ParameterField[],
+  idempotencyKey: string
 ): Rerun {
   return {
+    idempotencyKey,
     queue: values.queue,
     name: values.name.trim(),
     parameters: editedParameters(values, fields)
   };
-}
-
-/** The fields with which a run is run again: its own parameters and values. */
-export function fieldsOfRun(run: RunDetails): ParameterField[] {
-  return run.parameters
-    .filter(parameter => parameter.section === 'Notebook')
-    .map(parameter => ({
-      name: parameter.name,
-      type: fieldType(parameter.type),
-      text: parameter.value,
-      isNone: false,
-      help: parameter.help,
-      choices: [],
-      optional: false,
-      computed: false
-    }));
 }
 
 /** Seconds of `90` (minutes), `45s`, `30m`, `2h`, `1h30m`, `1d`; null if it is none. */
@@ -160,20 +153,6 @@ function positive(seconds: number): number | null {
   return seconds >= 1 ? Math.round(seconds) : null;
 }
 
-function fieldType(type: string): FieldType {
-  switch (type) {
-    case 'int':
-    case 'float':
-    case 'bool':
-    case 'str':
-    case 'list':
-    case 'dict':
-      return type;
-    default:
-      return 'any';
-  }
-}
-
 function sentValue(
   field: ParameterField,
   input: FieldInput
@@ -196,18 +175,27 @@ function checkInput(
   if (input.isNone || field.choices.length > 0) {
     return '';
   }
-  if (field.type === 'int' && !/^[+-]?\d[\d_]*$/.test(text)) {
+  const number = text === '' ? NaN : Number(text.replace(/_/g, ''));
+  // Too large for a float here is not too large there.
+  if (
+    field.type === 'int' &&
+    !/^[+-]?\d[\d_]*$/.test(text) &&
+    !Number.isInteger(number)
+  ) {
     return trans.__('Write a whole number.');
   }
   if (
     field.type === 'float' &&
     !/^[+-]?(inf|infinity|nan)$/i.test(text) &&
-    (text === '' || Number.isNaN(Number(text.replace(/_/g, ''))))
+    Number.isNaN(number)
   ) {
     return trans.__('Write a number.');
   }
-  if (text === '' && ['list', 'dict', 'any'].includes(field.type)) {
-    return trans.__('Write a Python value, such as [1, 2] or "text".');
+  if (field.type === 'list' && !/^[[(].*[\])]$/s.test(text)) {
+    return trans.__('Write a list, such as [1, 2].');
+  }
+  if (field.type === 'dict' && !/^\{.*\}$/s.test(text)) {
+    return trans.__('Write a dictionary, such as {"a": 1}.');
   }
   return '';
 }

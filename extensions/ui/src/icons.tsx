@@ -62,7 +62,11 @@ const STATE_SHAPES: Record<RunState, React.ReactNode> = {
 };
 
 /** The sign of a state; the word for it must stand beside it or be read out. */
-export function StateIcon({ state }: { readonly state: RunState }): JSX.Element {
+export function StateIcon({
+  state
+}: {
+  readonly state: RunState;
+}): JSX.Element {
   return <Icon className={`wl-state-${state}`}>{STATE_SHAPES[state]}</Icon>;
 }
 

@@ -3,12 +3,7 @@
 export * from './client';
 export * from './context';
 export { formatBytes } from './format';
-export {
-  fieldsOfRun,
-  rerunOf,
-  submissionOf,
-  type FormValues
-} from './form';
+export { MIN_NAME, rerunOf, submissionOf, type FormValues } from './form';
 export { RunListModel } from './listModel';
 export * from './parse';
 export { RunForm, type FormChoices } from './RunForm';

@@ -10,7 +10,8 @@ export interface ShownLine {
 const LIMIT = 100_000;
 // Escape sequences of terminals: colours, cursor moves, titles.
 // eslint-disable-next-line no-control-regex
-const ESCAPES = /\u001b(?:\[[0-?]*[ -/]*[@-~]|\][^\u0007]*(?:\u0007|\u001b\\)|[@-_])/g;
+const ESCAPES =
+  /\u001b(?:\[[0-?]*[ -/]*[@-~]|\][^\u0007]*(?:\u0007|\u001b\\)|[@-_])/g;
 
 /** The lines of a log, of which the newest are kept. */
 export class LogBuffer {

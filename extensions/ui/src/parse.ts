@@ -106,7 +106,10 @@ function object<T>(fields: { [K in keyof T]: Parser<T[K]> }): Parser<T> {
     const found = members(value, at);
     const result: Partial<T> = {};
     for (const key of Object.keys(fields) as (keyof T & string)[]) {
-      const member = key.replace(/[A-Z]/g, letter => `_${letter.toLowerCase()}`);
+      const member = key.replace(
+        /[A-Z]/g,
+        letter => `_${letter.toLowerCase()}`
+      );
       result[key] = fields[key](found[member], `${at}.${member}`);
     }
     return result as T;
@@ -282,8 +285,7 @@ export function parseRefusal(value: unknown): {
       typeof fields === 'object' && fields !== null
         ? Object.fromEntries(
             Object.entries(fields).filter(
-              (entry): entry is [string, string] =>
-                typeof entry[1] === 'string'
+              (entry): entry is [string, string] => typeof entry[1] === 'string'
             )
           )
         : {}

@@ -61,7 +61,11 @@ export function Notice({
 }
 
 /** A thin line that tells of trouble while older content stays. */
-export function Trouble({ message }: { readonly message: string }): JSX.Element {
+export function Trouble({
+  message
+}: {
+  readonly message: string;
+}): JSX.Element {
   return (
     <div className="wl-Trouble" role="status" title={message}>
       {message}

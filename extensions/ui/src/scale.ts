@@ -49,17 +49,25 @@ export function ticksOf({ min, max }: Range, count: number): number[] {
   const rough = (max - min) / Math.max(1, count);
   const power = 10 ** Math.floor(Math.log10(rough));
   const step =
-    [1, 2, 5, 10].map(factor => factor * power).find(one => one >= rough) ??
-    10 * power;
+    [1, 2, 2.5, 5, 10]
+      .map(factor => factor * power)
+      .find(one => one >= rough) ?? 10 * power;
   const ticks: number[] = [];
-  for (let index = Math.ceil(min / step); index * step <= max + step / 1e6; index++) {
+  for (
+    let index = Math.ceil(min / step);
+    index * step <= max + step / 1e6;
+    index++
+  ) {
     ticks.push(Number((index * step).toPrecision(12)));
   }
   return ticks;
 }
 
 /** At most about `limit` points: of each stretch its lowest and highest, so no peak is lost. */
-export function thin(points: readonly Point[], limit: number): readonly Point[] {
+export function thin(
+  points: readonly Point[],
+  limit: number
+): readonly Point[] {
   if (points.length <= limit) {
     return points;
   }
@@ -93,5 +101,7 @@ export function nearest(points: readonly Point[], x: number): number {
       high = middle;
     }
   }
-  return Math.abs(points[high].x - x) < Math.abs(points[low].x - x) ? high : low;
+  return Math.abs(points[high].x - x) < Math.abs(points[low].x - x)
+    ? high
+    : low;
 }

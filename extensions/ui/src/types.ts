@@ -1,12 +1,7 @@
 /** What the views know of runs, queues and notebooks; times are milliseconds since the epoch. */
 
 export type RunState =
-  | 'draft'
-  | 'queued'
-  | 'running'
-  | 'completed'
-  | 'failed'
-  | 'aborted';
+  'draft' | 'queued' | 'running' | 'completed' | 'failed' | 'aborted';
 
 export const RUN_STATES: readonly RunState[] = [
   'draft',
@@ -130,13 +125,7 @@ export interface Queue {
 }
 
 export type FieldType =
-  | 'int'
-  | 'float'
-  | 'bool'
-  | 'str'
-  | 'list'
-  | 'dict'
-  | 'any';
+  'int' | 'float' | 'bool' | 'str' | 'list' | 'dict' | 'any';
 
 export const FIELD_TYPES: readonly FieldType[] = [
   'int',
@@ -174,6 +163,7 @@ export interface Submission {
 }
 
 export interface Rerun {
+  readonly idempotencyKey: string;
   readonly queue: string;
   readonly name: string;
   readonly parameters: ParameterValues;

@@ -1,0 +1,104 @@
+import * as React from 'react';
+
+import { useServices, type Translate } from './context';
+import { usePolled } from './hooks';
+import type { Queue } from './types';
+
+const QUEUES_MS = 4000;
+
+/** The queues as they are now; null until first read. */
+export function useQueues(): { value: readonly Queue[] | null; error: string } {
+  const { client } = useServices();
+  const read = React.useCallback(() => client.listQueues(), [client]);
+  return usePolled(read, QUEUES_MS, true);
+}
+
+/** The choice of a queue, with what to expect of it. */
+export function QueueField({
+  id,
+  queues,
+  unreadable,
+  chosen,
+  error,
+  onChange
+}: {
+  readonly id: string;
+  readonly queues: readonly Queue[] | null;
+  readonly unreadable: string;
+  readonly chosen: string;
+  readonly error: string;
+  readonly onChange: (queue: string) => void;
+}): JSX.Element {
+  const { trans } = useServices();
+  const queue = queues?.find(one => one.name === chosen);
+  const message = error || (queues === null ? unreadable : '');
+  return (
+    <div className="wl-Field">
+      <label htmlFor={id} className="wl-Field-label">
+        {trans.__('Queue')}
+      </label>
+      <select
+        id={id}
+        className="wl-Input wl-Select"
+        value={chosen}
+        disabled={queues === null}
+        aria-invalid={message !== ''}
+        aria-describedby={`${id}-help`}
+        onChange={event => onChange(event.target.value)}
+      >
+        {queues === null && <option value="">{trans.__('Loading…')}</option>}
+        {queues !== null && queue === undefined && (
+          <option value={chosen}>{chosen}</option>
+        )}
+        {queues?.map(one => (
+          <option key={one.id} value={one.name}>
+            {`${one.name}  —  ${queueLabel(one, trans)}`}
+          </option>
+        ))}
+      </select>
+      <div id={`${id}-help`} className="wl-Help" aria-live="polite">
+        {queue !== undefined && queueForecast(queue, trans)}
+      </div>
+      {message && (
+        <div className="wl-Error" role="alert">
+          {message}
+        </div>
+      )}
+    </div>
+  );
+}
+
+/** The queue to begin with: `default` if there is one, never `services` by itself. */
+export function preferredQueue(queues: readonly Queue[] | null): string {
+  const found =
+    queues?.find(queue => queue.name === 'default') ??
+    queues?.find(queue => queue.name !== 'services');
+  return found?.name ?? '';
+}
+
+function queueLabel(queue: Queue, trans: Translate): string {
+  const waiting =
+    queue.length === 0
+      ? trans.__('empty')
+      : trans._n('%1 waiting', '%1 waiting', queue.length, queue.length);
+  return queue.slots === 0
+    ? trans.__('%1, not served', waiting)
+    : trans.__(
+        '%1, %2 of %3 slots free',
+        waiting,
+        queue.freeSlots,
+        queue.slots
+      );
+}
+
+function queueForecast(queue: Queue, trans: Translate): string {
+  if (queue.slots === 0) {
+    return trans.__(
+      'Nothing serves this queue now: the run waits until a node does.'
+    );
+  }
+  if (queue.freeSlots > queue.length) {
+    return trans.__('Starts at once: a slot is free.');
+  }
+  return trans.__('Will be number %1 in this queue.', queue.length + 1);
+}

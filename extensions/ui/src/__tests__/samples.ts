@@ -1,0 +1,76 @@
+import type { Translate } from '../context';
+import type { ParameterField, Run, RunQuery } from '../types';
+
+/** Texts as they are, with their arguments put in. */
+export const plain: Translate = {
+  __: (text, ...args) => fill(text, args),
+  _n: (one, many, count, ...args) => fill(count === 1 ? one : many, args)
+};
+
+function fill(text: string, args: readonly unknown[]): string {
+  return text.replace(/%(\d)/g, (_, place) => String(args[Number(place) - 1]));
+}
+
+export function sampleRun(change: Partial<Run> = {}): Run {
+  return {
+    id: 'a1',
+    name: 'train',
+    project: 'vision',
+    owner: 'ada',
+    state: 'completed',
+    stopping: false,
+    reason: '',
+    message: '',
+    queue: 'default',
+    created: 1000,
+    started: 2000,
+    ended: 63_000,
+    progress: null,
+    worker: '',
+    tags: [],
+    notebook: true,
+    webUrl: 'http://h/',
+    ...change
+  };
+}
+
+export function sampleField(
+  change: Partial<ParameterField> = {}
+): ParameterField {
+  return {
+    name: 'epochs',
+    type: 'int',
+    text: '3',
+    isNone: false,
+    help: '',
+    choices: [],
+    optional: false,
+    computed: false,
+    ...change
+  };
+}
+
+/** A server with so many runs, named by their place; it records what it was asked. */
+export class CountedRuns {
+  asked: RunQuery[] = [];
+  failure: Error | null = null;
+
+  constructor(public total: number) {}
+
+  listRuns = async (
+    query: RunQuery
+  ): Promise<{ runs: Run[]; total: number }> => {
+    this.asked.push(query);
+    if (this.failure !== null) {
+      throw this.failure;
+    }
+    const first = query.page * query.pageSize;
+    const count = Math.max(0, Math.min(query.pageSize, this.total - first));
+    return {
+      total: this.total,
+      runs: Array.from({ length: count }, (_, index) =>
+        sampleRun({ id: `run-${first + index}` })
+      )
+    };
+  };
+}
