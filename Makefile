@@ -49,7 +49,8 @@ lab: setup-dev ## Rebuild the lab extension and run its tests.
 	$(NODE_PATH_FIRST) $(BIN)/jlpm --cwd $(LAB) build:prod
 	$(NODE_PATH_FIRST) $(BIN)/jlpm --cwd $(LAB) test
 
-docs: setup-dev ## Check that the docs are complete and their links lead somewhere.
+docs: setup-dev ## Renew the generated reference, and check that the docs are complete.
+	$(BIN)/python docs/generate_cli.py
 	$(BIN)/pytest tests/repository $(PYTEST_ARGS)
 
 bench: setup-dev ## Measure Waylab against its baselines.
