@@ -1,0 +1,134 @@
+"""The hub's configuration: a pure function of its settings."""
+
+from __future__ import annotations
+
+from traitlets.config import Config
+
+from waylab_hub.settings import HubSettings
+from waylab_site.model import Site
+
+SUPERVISOR = "waylab-supervisor"
+TRACKING = "clearml"
+TRACKING_CLIENT = f"service-{TRACKING}"
+TRACKING_PREFIX = f"/services/{TRACKING}"
+TRACKING_CALLBACK = f"{TRACKING_PREFIX}/oauth_callback"
+
+SHARED_NOTICE = (
+    "All labs and jobs here run under one system account: whoever may run a notebook "
+    "can read and change everybody's files."
+)
+
+
+def assemble(settings: HubSettings) -> Config:
+    """Give the hub's whole configuration."""
+    config = Config()
+    _hub(config, settings)
+    _sign_in(config, settings)
+    _services(config, settings)
+    _labs(config, settings)
+    return config
+
+
+def _hub(config: Config, settings: HubSettings) -> None:
+    hub = config.JupyterHub
+    hub.bind_url = settings.public_url
+    hub.hub_bind_url = f"http://127.0.0.1:{settings.hub_port}"
+    hub.db_url = f"sqlite:///{settings.folder / 'jupyterhub.sqlite'}"
+    hub.cookie_secret = bytes.fromhex(settings.cookie_secret)
+    # The supervisor owns the proxy, and labs outlive the hub.
+    hub.cleanup_servers = False
+    hub.cleanup_proxy = False
+    config.ConfigurableHTTPProxy.should_start = False
+    config.ConfigurableHTTPProxy.api_url = settings.proxy_api_url
+    config.ConfigurableHTTPProxy.auth_token = settings.proxy_token
+    hub.template_paths = [str(settings.pages)]
+    hub.template_vars = _page_variables(settings)
+    hub.logo_file = str(settings.pages / "logo.svg")
+    hub.hub_routespec = "/"
+    hub.allow_named_servers = settings.site.labs.named_servers_per_user > 0
+    hub.named_server_limit_per_user = settings.site.labs.named_servers_per_user
+    # Many labs starting at once only wait for the same cores.
+    hub.concurrent_spawn_limit = 20
+    hub.show_config = False
+    # The page "starting" shows the progress; the request itself need not wait long.
+    hub.tornado_settings = {"slow_spawn_timeout": 1.0}
+    # No call home for the version check of news.
+    hub.log_format = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+    hub.log_datefmt = "%Y-%m-%d %H:%M:%S"
+
+
+def _page_variables(settings: HubSettings) -> dict[str, object]:
+    return {
+        "site_name": settings.site.site.name,
+        "shared_notice": SHARED_NOTICE if settings.shares_one_account else "",
+        "tracking_path": f"{TRACKING_PREFIX}/",
+    }
+
+
+def _sign_in(config: Config, settings: HubSettings) -> None:
+    config.JupyterHub.authenticator_class = (
+        "waylab_hub.authenticator.WaylabAuthenticator"
+    )
+    sign_in = config.WaylabAuthenticator
+    sign_in.users_file = str(settings.folder / "users.sqlite")
+    sign_in.allow_all = True
+    sign_in.only_user = only_user(
+        settings.site, settings.first_admin, isolated=settings.isolated
+    )
+    # Short, so that the sessions of a removed user end at once; it costs one look
+    # into a small local file.
+    sign_in.auth_refresh_age = 5
+    sign_in.auth_refresh_strict = True
+
+
+def only_user(site: Site, first_admin: str, *, isolated: bool) -> str:
+    """Name the only user who may sign in; empty if all may."""
+    return "" if isolated or site.site.shared_account else first_admin
+
+
+def _services(config: Config, settings: HubSettings) -> None:
+    config.JupyterHub.services = [
+        {
+            "name": TRACKING,
+            "url": settings.tracking_url,
+            "api_token": settings.oauth_secret,
+            "oauth_client_id": TRACKING_CLIENT,
+            "oauth_redirect_uri": TRACKING_CALLBACK,
+            "oauth_no_confirm": True,
+            "oauth_client_allowed_scopes": [f"access:services!service={TRACKING}"],
+            "display": False,
+        },
+        {"name": SUPERVISOR, "api_token": settings.supervisor_token, "display": False},
+    ]
+    config.JupyterHub.load_roles = [
+        {
+            "name": "user",
+            "scopes": ["self", f"access:services!service={TRACKING}"],
+        },
+        {
+            "name": SUPERVISOR,
+            "description": "Lets the supervisor end labs and remove users.",
+            "services": [SUPERVISOR],
+            "scopes": ["list:users", "admin:users", "delete:servers", "read:servers"],
+        },
+    ]
+
+
+def _labs(config: Config, settings: HubSettings) -> None:
+    config.JupyterHub.spawner_class = "waylab_spawner.process.WaylabProcessSpawner"
+    labs = config.WaylabProcessSpawner
+    labs.site_id = settings.site_id
+    labs.profiles = [
+        profile.model_dump(mode="json") for profile in settings.site.profiles
+    ]
+    labs.homes = str(settings.homes)
+    labs.isolated = settings.isolated
+    labs.lab_logs = str(settings.logs)
+    labs.notebook_templates = str(settings.notebooks)
+    labs.tracking_api_url = settings.tracking_url
+    labs.tracking_web_url = f"{settings.public_url}{TRACKING_PREFIX}"
+    labs.tracking_files_url = f"{settings.tracking_url}/files"
+    labs.tracking_key_file = str(settings.tracking_key_file)
+    labs.idle_hours = settings.site.labs.idle_hours
+    labs.start_timeout = settings.site.labs.start_timeout_seconds
+    labs.http_timeout = 30

@@ -1,0 +1,106 @@
+"""Users and keys in tracking, and what follows the removal of a user."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+
+from waylab_hub.errors import HubError
+from waylab_hub.hub_api import HubApi
+from waylab_hub.ports import Ports
+from waylab_hub.programs import agent_key_file, files_url, tracking_url, web_url
+from waylab_hub.users import User, Users
+from waylab_site.state import State, write_private
+from waylab_spawner.errors import TrackingError
+from waylab_spawner.tracking import KeyPair, Tracking
+
+OPERATOR_LABEL = "operator"
+SYSTEM_KEY_FILE = "tracking-system.json"
+
+
+def ensure_system_keys(state: State) -> KeyPair:
+    """Give the keys of tracking's `system` principal, made before its first start."""
+    path = state.secrets / SYSTEM_KEY_FILE
+    if not path.exists():
+        keys = {
+            "access_key": f"SYSTEM{secrets.token_hex(7).upper()}",
+            "secret_key": secrets.token_urlsafe(48),
+        }
+        write_private(path, json.dumps(keys) + "\n")
+    return KeyPair.from_file(path)
+
+
+async def ensure_agent_keys(state: State, tracking: Tracking, node: str) -> None:
+    """Make the keys of a node's agent, once.
+
+    Raises:
+        TrackingError: tracking refuses or does not answer.
+    """
+    path = agent_key_file(state, node)
+    if path.exists():
+        return
+    name = f"agent-{node}"
+    await tracking.ensure_user(name, "agent")
+    await tracking.revoke_labelled(name, name)
+    keys = await tracking.make_keys(name, name)
+    write_private(path, json.dumps(_pair(keys)) + "\n")
+
+
+async def ensure_operator(
+    state: State, tracking: Tracking, ports: Ports, admin: User
+) -> None:
+    """Make what the command line on this machine acts with: the first admin's keys.
+
+    Raises:
+        TrackingError: tracking refuses or does not answer.
+    """
+    path = state.operator_file
+    addresses = {
+        "api_url": tracking_url(ports),
+        "web_url": web_url(ports),
+        "files_url": files_url(ports),
+        "user": admin.name,
+    }
+    kept: dict[str, str] = {}
+    if path.exists():
+        kept = json.loads(path.read_text(encoding="utf-8"))
+    if kept.get("user") == admin.name and "secret_key" in kept:
+        pair = {name: kept[name] for name in ("access_key", "secret_key")}
+    else:
+        await tracking.ensure_user(admin.name, "admin")
+        await tracking.revoke_labelled(admin.name, OPERATOR_LABEL)
+        pair = _pair(await tracking.make_keys(admin.name, OPERATOR_LABEL))
+    if kept != {**addresses, **pair}:
+        write_private(path, json.dumps({**addresses, **pair}, indent=2) + "\n")
+
+
+async def ensure_users(tracking: Tracking, users: Users) -> None:
+    """Make every user of the site known to tracking.
+
+    Raises:
+        TrackingError: tracking refuses or does not answer.
+    """
+    for user in await asyncio.to_thread(users.all):
+        await tracking.ensure_user(user.name, "admin" if user.admin else "user")
+
+
+async def follow_removals(
+    users: Users, hub: HubApi, tracking: Tracking
+) -> tuple[str, ...]:
+    """Take removed users out of the hub and tracking; give those not done yet."""
+    left = []
+    for name in await asyncio.to_thread(users.removals):
+        try:
+            await hub.end_labs(user=name, within_seconds=30.0)
+            await hub.delete_user(name)
+            if await asyncio.to_thread(users.get, name) is None:
+                await tracking.remove_user(name)
+            await asyncio.to_thread(users.forget_removal, name)
+        except (HubError, TrackingError):
+            left.append(name)
+    return tuple(left)
+
+
+def _pair(keys: KeyPair) -> dict[str, str]:
+    return {"access_key": keys.access_key, "secret_key": keys.secret_key}

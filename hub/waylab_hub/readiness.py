@@ -1,0 +1,71 @@
+"""Whether each program really answers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+
+import httpx
+
+from waylab_hub.ports import LOOPBACK, Ports
+from waylab_hub.programs import AGENT, HUB, PROXY, TRACKING, public_url, tracking_url
+from waylab_spawner.errors import TrackingError
+from waylab_spawner.tracking import Tracking
+
+Probe = Callable[[], Awaitable[bool]]
+
+_OK = 200
+_WORKER_PAUSE_SECONDS = 0.3
+
+
+def probes(
+    ports: Ports,
+    *,
+    client: httpx.AsyncClient,
+    proxy_token: str,
+    tracking: Tracking,
+    node: str | None,
+) -> dict[str, Probe]:
+    """Give a question for each program that is true once it answers."""
+    proxy = f"http://{LOOPBACK}:{ports.proxy_api}/api/routes"
+    found: dict[str, Probe] = {
+        PROXY: _answers(client, proxy, {"Authorization": f"token {proxy_token}"}),
+        TRACKING: _answers(client, f"{tracking_url(ports)}/debug.ping"),
+        # Through the public door: what a browser will do.
+        HUB: _answers(client, f"{public_url(ports)}/hub/health"),
+    }
+    if node is not None:
+        found[AGENT] = _Workers(tracking, f"{node}:")
+    return found
+
+
+def _answers(
+    client: httpx.AsyncClient, url: str, headers: Mapping[str, str] | None = None
+) -> Probe:
+    async def probe() -> bool:
+        try:
+            response = await client.get(url, headers=dict(headers or {}))
+        except httpx.HTTPError:
+            return False
+        return response.status_code == _OK
+
+    return probe
+
+
+class _Workers:
+    """An agent answers by registering its workers."""
+
+    def __init__(self, tracking: Tracking, prefix: str) -> None:
+        self._tracking = tracking
+        self._prefix = prefix
+        self._next = 0.0
+
+    async def __call__(self) -> bool:
+        if time.monotonic() < self._next:
+            return False
+        self._next = time.monotonic() + _WORKER_PAUSE_SECONDS
+        try:
+            workers = await self._tracking.workers()
+        except TrackingError:
+            return False
+        return any(worker.startswith(self._prefix) for worker in workers)

@@ -1,0 +1,92 @@
+"""Settings: the environment of `waylab up`, and what the hub's process is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from waylab_hub.errors import StartError
+from waylab_site.model import Site
+
+
+class Environment(BaseSettings):
+    """The variables `WAYLAB_*` that an operator may set; read only here."""
+
+    model_config = SettingsConfigDict(env_prefix="WAYLAB_", frozen=True)
+
+    port: int = Field(default=8000, ge=1, le=65535)
+    """`WAYLAB_PORT`: the one public port, on the loopback address."""
+    admin_password: SecretStr | None = None
+    """`WAYLAB_ADMIN_PASSWORD`: the first admin's password at the first start."""
+    proxy_command: Path | None = None
+    """`WAYLAB_PROXY_COMMAND`: configurable-http-proxy, if it is not beside Python."""
+    templates_root: Path | None = None
+    """`WAYLAB_TEMPLATES_ROOT`: the folder `templates`, if it is not found."""
+
+    @classmethod
+    def read(cls) -> Environment:
+        """Read the process's environment.
+
+        Raises:
+            StartError: a variable's value makes no sense.
+        """
+        try:
+            return cls()
+        except ValidationError as error:
+            detail = error.errors()[0]
+            name = f"WAYLAB_{'_'.join(str(part) for part in detail['loc'])}".upper()
+            msg = (
+                f"{name} is {detail['input']!r}: {detail['msg'].lower()}. Set another "
+                "value, or none for the default."
+            )
+            raise StartError(msg) from error
+
+
+class HubSettings(BaseModel):
+    """All that the hub's process has to know; it reads no other variable or file.
+
+    The supervisor writes it to a 0600 file, as it holds secrets.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    site: Site
+    site_id: str
+    isolated: bool
+    first_admin: str
+    public_port: int
+    hub_port: int
+    proxy_api_port: int
+    tracking_port: int
+    cookie_secret: str = Field(repr=False)
+    proxy_token: str = Field(repr=False)
+    supervisor_token: str = Field(repr=False)
+    oauth_secret: str = Field(repr=False)
+    tracking_key_file: Path
+    folder: Path
+    logs: Path
+    homes: Path
+    pages: Path
+    notebooks: Path
+
+    @property
+    def public_url(self) -> str:
+        """The address that browsers use."""
+        return f"http://127.0.0.1:{self.public_port}"
+
+    @property
+    def proxy_api_url(self) -> str:
+        """The proxy's own interface."""
+        return f"http://127.0.0.1:{self.proxy_api_port}"
+
+    @property
+    def tracking_url(self) -> str:
+        """The tracking server as programs on this machine reach it."""
+        return f"http://127.0.0.1:{self.tracking_port}"
+
+    @property
+    def shares_one_account(self) -> bool:
+        """Whether all labs run under one system account."""
+        return not self.isolated
