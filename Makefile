@@ -4,7 +4,8 @@ SITE ?=
 BIN := .venv/bin
 SETUP := $(PYTHON) hub/install/bootstrap.py
 LAB := extensions/lab
-NODE_PATH_FIRST := PATH="$(CURDIR)/$(BIN):$$PATH"
+WITH_TOOLS := PATH="$(CURDIR)/$(BIN):$$PATH"
+JLPM := cd $(LAB) && $(WITH_TOOLS) jlpm
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
@@ -32,22 +33,22 @@ lint: setup-dev ## Check style, spelling and the direction of imports.
 	$(BIN)/ruff format --check .
 	$(BIN)/codespell $$(git ls-files)
 	$(BIN)/lint-imports --no-cache
-	$(NODE_PATH_FIRST) $(BIN)/jlpm --cwd $(LAB) lint:check
+	$(JLPM) lint:check
 
 types: setup-dev ## Check types.
 	$(BIN)/mypy
-	$(NODE_PATH_FIRST) $(BIN)/jlpm --cwd $(LAB) tsc --noEmit
+	$(JLPM) tsc --noEmit
 
 unit: setup-dev ## Run the tests, the slow ones included.
-	$(NODE_PATH_FIRST) $(BIN)/jlpm --cwd $(LAB) test
+	$(JLPM) test
 	$(BIN)/pytest $(PYTEST_ARGS)
 
 e2e: setup-dev browser ## Run only the tests that start the whole of Waylab.
 	$(BIN)/pytest -m e2e $(PYTEST_ARGS)
 
 lab: setup-dev ## Rebuild the lab extension and run its tests.
-	$(NODE_PATH_FIRST) $(BIN)/jlpm --cwd $(LAB) build:prod
-	$(NODE_PATH_FIRST) $(BIN)/jlpm --cwd $(LAB) test
+	$(JLPM) build:prod
+	$(JLPM) test
 
 docs: setup-dev ## Renew the generated reference, and check that the docs are complete.
 	$(BIN)/python docs/generate_cli.py
@@ -61,9 +62,9 @@ soak: setup-dev ## Let jobs run and programs be killed for an hour.
 
 build: setup-dev ## Build the wheels into dist/.
 	$(BIN)/python -m build --no-isolation --outdir dist .
-	$(NODE_PATH_FIRST) $(BIN)/jlpm --cwd $(LAB) clean:all
-	$(NODE_PATH_FIRST) $(BIN)/jlpm --cwd $(LAB) build:prod
-	$(NODE_PATH_FIRST) $(BIN)/python -m build --no-isolation --outdir dist $(LAB)
+	$(JLPM) clean:all
+	$(JLPM) build:prod
+	$(WITH_TOOLS) $(BIN)/python -m build --no-isolation --outdir dist $(LAB)
 
 lock: setup-dev ## Renew the locks. UPGRADE=1 also raises versions.
 	@UPGRADE="$(UPGRADE)" hub/install/lock.sh
