@@ -28,7 +28,7 @@ def folder(tmp_path: Path) -> Path:
     return root
 
 
-def freeze(folder, into, files: Sequence[str] = ("data",)) -> bundle.Bundle:
+def freeze(folder: Path, into: Path, files: Sequence[str] = ("data",)) -> bundle.Bundle:
     return bundle.freeze(
         folder / "a{b}.ipynb",
         files=[folder / name for name in files],

@@ -66,14 +66,23 @@ def parse_value(parameter: Parameter, text: str) -> ParameterValue:
     stripped = text.strip()
     if parameter.optional and (not stripped or stripped in NONE):
         return None
+    if parameter.type is ParameterType.ANY:
+        value = _literal(stripped)
+        return _chosen(
+            parameter,
+            text if value is _NO_LITERAL else cast("ParameterValue", value),
+        )
     return _chosen(parameter, _parse(parameter, stripped))
 
 
 def format_value(parameter: Parameter, value: ParameterValue) -> str:
     """Give the text that `parse_value` reads back as `value`."""
-    if isinstance(value, str) and parameter.type is ParameterType.STR:
-        return value
-    return repr(value)
+    if isinstance(value, str):
+        plain = parameter.type is ParameterType.STR or _literal(value) is _NO_LITERAL
+        return value if plain else json.dumps(value, ensure_ascii=False)
+    if value is None or isinstance(value, bool | int):
+        return repr(value)
+    return json.dumps(value, ensure_ascii=False)
 
 
 def type_label(parameter: Parameter) -> str:
@@ -116,9 +125,6 @@ def _parse(parameter: Parameter, text: str) -> ParameterValue:
                 return float(text)
             except ValueError:
                 pass
-        case ParameterType.ANY:
-            value = _literal(text)
-            return text if value is _NO_LITERAL else cast("ParameterValue", value)
         case kind:
             value = _literal(text)
             if value is not _NO_LITERAL:
