@@ -111,6 +111,31 @@ def test_a_folder_that_cannot_be_written_is_named(clone: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root starts labs as others")
+def test_as_root_a_folder_closed_to_other_accounts_is_refused_at_once(
+    clone: Path,
+) -> None:
+    clone.chmod(0o700)
+    refused, noted = (
+        subprocess.run(
+            [*bootstrap_command(clone), *options],
+            capture_output=True,
+            check=False,
+            env=environment(clone),
+            text=True,
+            timeout=120,
+        )
+        for options in ([], ["--dev"])
+    )
+
+    assert refused.returncode == 1
+    assert f"{clone} is closed to other accounts" in refused.stderr
+    assert "chmod o+x" in refused.stderr
+    assert "Making .venv" not in refused.stderr
+    assert noted.stderr.startswith("Note: ")
+    assert "Making .venv" in noted.stderr
+
+
 def test_a_second_set_up_waits_for_the_first(clone: Path) -> None:
     records = clone / ".venv" / "waylab-install"
     records.mkdir(parents=True)

@@ -8,7 +8,7 @@ import pytest
 
 import bootstrap
 from waylab_install.errors import InstallError
-from waylab_install.interpreter import choose, is_reachable, probe
+from waylab_install.interpreter import barrier, choose, probe
 
 
 def fake_python(path: Path, version: tuple[int, int], *, venv: bool = True) -> Path:
@@ -87,7 +87,7 @@ def test_every_objection_and_the_remedy_are_named(tmp_path: Path) -> None:
 def enterable() -> Path:
     """Return a folder that every account can enter (pytest's own are private)."""
     folder = Path(os.path.realpath("/usr/bin"))
-    assert is_reachable(folder)
+    assert barrier(folder) is None
     return folder
 
 
@@ -103,6 +103,16 @@ def test_a_python_that_other_accounts_can_execute_is_preferred(
 
     assert choose([private, shared], for_other_accounts=True) == fits
     assert choose([private, shared], for_other_accounts=False).executable == private
+
+
+def test_the_folder_that_bars_other_accounts_is_named(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    (closed / "open").mkdir(parents=True)
+    closed.chmod(0o700)
+    tmp_path.chmod(0o755)
+
+    assert barrier(closed / "open") in (closed, *closed.parents)
+    assert barrier(Path("/")) is None
 
 
 def test_a_private_python_serves_if_there_is_no_other(tmp_path: Path) -> None:

@@ -55,6 +55,8 @@ def set_up(root: Path, *, dev: bool, out: TextIO) -> None:
         # Labs and jobs run under other accounts, which must read what is installed.
         os.umask(0o022)
     _make_folder(layout)
+    if as_root:
+        _require_entry(layout, out, dev=dev)
     with _alone(layout, out):
         stamps = Stamps(layout.records / "stamps.json")
         installation = Installation(
@@ -68,11 +70,6 @@ def set_up(root: Path, *, dev: bool, out: TextIO) -> None:
         if pending and pending[0].name == "venv":
             _require_space(root)
         progress = Progress(out, len(pending))
-        if as_root and not interpreter.is_reachable(layout.venv):
-            progress.say(
-                f"Note: other accounts cannot enter {root}, so labs cannot run under "
-                "accounts of their own. Put Waylab into a folder such as /opt/waylab."
-            )
         for step in pending:
             _do(step, layout, stamps, progress)
         stamps.keep("profile", "dev" if dev else stamps.get("profile") or "users")
@@ -99,6 +96,21 @@ def _make_folder(layout: Layout) -> None:
             "folder that this account may write."
         )
         raise InstallError(message) from error
+
+
+def _require_entry(layout: Layout, out: TextIO, *, dev: bool) -> None:
+    """Refuse a folder that labs' accounts cannot enter; the tests only need to know."""
+    closed = interpreter.barrier(layout.venv.resolve())
+    if closed is None:
+        return
+    message = (
+        f"{closed} is closed to other accounts, under which labs run when Waylab is "
+        "started as root: put Waylab into a folder such as /opt/waylab, or open it "
+        f"with chmod o+x {closed}."
+    )
+    if not dev:
+        raise InstallError(message)
+    out.write(f"Note: {message}\n")
 
 
 def _require_space(root: Path) -> None:

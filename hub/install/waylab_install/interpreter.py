@@ -40,11 +40,9 @@ class Interpreter:
     version: tuple[int, int]
     has_venv: bool
 
-    def reachable_by_others(self) -> bool:
-        """Tell whether accounts other than the owner can execute it."""
-        return all(
-            is_reachable(path) for path in (self.executable.resolve(), self.prefix)
-        )
+    def barrier(self) -> Path | None:
+        """Return the folder that keeps other accounts from executing it, or None."""
+        return barrier(self.executable.resolve()) or barrier(self.prefix)
 
     def objection(self) -> str | None:
         """Return why no environment can be made from it, or None."""
@@ -59,9 +57,12 @@ class Interpreter:
         return None
 
 
-def is_reachable(path: Path) -> bool:
-    """Tell whether every folder on the way, and the end, lets any account in."""
-    return all(place.stat().st_mode & stat.S_IXOTH for place in (path, *path.parents))
+def barrier(path: Path) -> Path | None:
+    """Return the first folder on the way, or the end, that not every account enters."""
+    for place in (*reversed(path.parents), path):
+        if not place.stat().st_mode & stat.S_IXOTH:
+            return place
+    return None
 
 
 def probe(executable: Path) -> Interpreter | None:
@@ -110,7 +111,7 @@ def choose(among: Iterable[Path], *, for_other_accounts: bool) -> Interpreter:
             objections.append(f"{path} does not answer")
         elif why := interpreter.objection():
             objections.append(why)
-        elif for_other_accounts and not interpreter.reachable_by_others():
+        elif for_other_accounts and interpreter.barrier():
             second_best = second_best or interpreter
         else:
             return interpreter
