@@ -6,12 +6,13 @@ import json
 import logging
 import signal
 import sys
+import time
 
 from waylab_agent.agent import Agent
 from waylab_agent.errors import AgentError, SettingsError
-from waylab_agent.job import Means
 from waylab_agent.journal import Journal
 from waylab_agent.machine import Machine
+from waylab_agent.means import Means
 from waylab_agent.settings import AgentSettings, read_settings
 from waylab_agent.slots import SlotGate, slots_of
 from waylab_agent.workers import Workers
@@ -26,7 +27,8 @@ logger = logging.getLogger(__name__)
 
 REQUEST_SECONDS = 5.0
 """Bounds each request, retries included: the loop goes round without a server too."""
-_STOP_TURNS_SECONDS = 0.2
+_STOP_TURN_SECONDS = 0.2
+_SETTLE_SECONDS = 15.0
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
 
 
@@ -69,12 +71,18 @@ def _serve(settings: AgentSettings, journal: Journal) -> None:
             agent.turn()
         if number == signal.SIGINT:
             logger.info("Told to stop: aborting all jobs")
-            agent.stop_all()
-            while not agent.is_idle:
-                agent.turn(accept=False)
-                if _next_signal(_STOP_TURNS_SECONDS) == signal.SIGTERM:
-                    break
+            _abort_all(agent, settings.grace_seconds + _SETTLE_SECONDS)
         agent.leave()
+
+
+def _abort_all(agent: Agent, within_seconds: float) -> None:
+    """End all jobs; what the server did not hear in time is settled at a next start."""
+    deadline = time.monotonic() + within_seconds
+    agent.stop_all()
+    while not agent.is_idle and time.monotonic() < deadline:
+        agent.turn(accept=False)
+        if _next_signal(_STOP_TURN_SECONDS) == signal.SIGTERM:
+            return
 
 
 def _next_signal(timeout_seconds: float) -> int | None:

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 
 from waylab_agent.errors import JournalError
 from waylab_agent.gate import Candidate, Grant
-from waylab_agent.job import Job, Means
+from waylab_agent.job import Job
 from waylab_agent.journal import GrantEntry, JobEntry, StopCause
+from waylab_agent.means import Means
 from waylab_agent.slots import Slot
 from waylab_agent.tasks import view
 from waylab_agent.workers import Workers

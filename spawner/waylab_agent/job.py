@@ -9,50 +9,34 @@ called again at the next turn.
 from __future__ import annotations
 
 import logging
-import os
-import sys
-from dataclasses import dataclass
+import time
 from enum import StrEnum
 from subprocess import Popen
 
-from waylab_agent import claims, environment, launch, processes, verdicts
+from waylab_agent import claims, launch, orders, processes, verdicts
 from waylab_agent.ending import Evidence, conclude
-from waylab_agent.errors import StartError
-from waylab_agent.gate import Gate, Grant
+from waylab_agent.errors import JournalError, StartError
+from waylab_agent.gate import Grant
 from waylab_agent.journal import (
     JobEntry,
     JobFolder,
-    Journal,
     Phase,
+    ProcessId,
     StopCause,
 )
-from waylab_agent.settings import AgentSettings
+from waylab_agent.means import Means
 from waylab_agent.shipping import Shipper
 from waylab_agent.tasks import Status, TaskView, must_stop, view
-from waylab_clearml.client import Client
-from waylab_clearml.credentials import Credentials
-from waylab_clearml.environment import sdk_environment
 from waylab_clearml.errors import BadRequest, Forbidden
-from waylab_clearml.verdict import FILE_NAME
-from waylab_site.accounts import Accounts
 from waylab_site.errors import AccountError
 
 logger = logging.getLogger(__name__)
 
+LINGER_SECONDS = 300.0
+"""Time that a job has for its last uploads after its task got its end."""
 SCRIPT_BEGINS = b"\nStarting Task Execution:"
 _PREAMBLE_LIMIT_BYTES = 8 << 20
 _EMPTY_RECORD = launch.Record()
-
-
-@dataclass(frozen=True)
-class Means:
-    """What jobs work with."""
-
-    settings: AgentSettings
-    client: Client
-    gate: Gate
-    accounts: Accounts
-    journal: Journal
 
 
 class Life(StrEnum):
@@ -76,6 +60,7 @@ class Job:
         self._life = Life.NONE_YET
         self._term_sent_at: float | None = None
         self._refused: str | None = None
+        self._ended_at: float | None = None
         self._shipper = Shipper(means.client, folder, entry.task_id, self.worker)
 
     @property
@@ -98,18 +83,19 @@ class Job:
         record = launch.read_record(self._folder)
         if launch.is_held(self._folder):
             self._life = Life.RUNNING
-            if self.entry.process is None and record.shim_pid is not None:
-                process = processes.identify(record.shim_pid)
-                self._write(phase=Phase.RUNNING, process=process)
             logger.info("Job %s still runs: attached again", self.entry.task_id)
         elif self.entry.phase is Phase.RUNNING or record != _EMPTY_RECORD:
             self._life = Life.RUNNING  # Until `supervise` has proved the contrary.
 
     def stop(self, cause: StopCause) -> None:
         """Have the job ended; it is over when its processes are gone."""
-        if self.entry.stop is None:
-            logger.info("Stopping job %s: %s", self.entry.task_id, cause)
+        if self.entry.stop is not None:
+            return
+        logger.info("Stopping job %s: %s", self.entry.task_id, cause)
+        try:
             self._write(stop=cause)
+        except JournalError as error:
+            logger.warning("It is stopped all the same: %s", error)
 
     def supervise(self, now: float) -> None:
         """Look after the processes; `now` is in seconds, monotonic.
@@ -195,67 +181,38 @@ class Job:
             self._over()
             return
         try:
-            order = self._order(repository=bool(task and task.repository))
+            repository = bool(task and task.repository)
+            order = orders.build(
+                self._means, self.entry, self.worker, repository=repository
+            )
             process, self._shim = launch.start(order, self._folder)
         except (AccountError, StartError, BadRequest, Forbidden) as error:
             logger.warning("Job %s cannot start: %s", self.entry.task_id, error)
             self._refused = str(error)
             self._over()
             return
-        self._write(phase=Phase.RUNNING, process=process)
         self._life = Life.RUNNING
+        self._write(phase=Phase.RUNNING, process=process)
         logger.info("Job %s runs in slot %s", self.entry.task_id, self.grant.slot)
-
-    def _order(self, *, repository: bool) -> launch.Order:
-        settings = self._means.settings
-        answer = self._means.client.call(
-            "waylab.job_token", {"task": self.entry.task_id}
-        )
-        account = self._means.accounts.ensure(str(answer["user"]["name"]))
-        cache = account.home / ".cache" / "waylab"
-        work = cache / "jobs" / self.entry.task_id
-        credentials = Credentials(
-            api_url=settings.api_url,
-            web_url=settings.web_url,
-            files_url=settings.files_url,
-            token=str(answer["token"]),
-        )
-        return launch.Order(
-            argv=environment.job_command(
-                sys.executable, self.entry.task_id, repository=repository
-            ),
-            environment=environment.job_environment(
-                os.environ,
-                sdk_environment(credentials),
-                task_id=self.entry.task_id,
-                claim=self.entry.claim,
-                worker=self.worker,
-                user=account.name,
-                home=account.home,
-                work=work,
-                devices=self.entry.grant.devices,
-            ),
-            claim=self.entry.claim,
-            home=account.home,
-            work=work,
-            files={
-                environment.CONFIG_NAME: environment.job_configuration(
-                    work=work, cache=cache / "clearml-agent", worker=self.worker
-                )
-            },
-            verdict=FILE_NAME,
-            uid=account.uid if settings.isolated else None,
-            gid=account.gid if settings.isolated else None,
-        )
 
     def _watch(self, task: TaskView | None) -> None:
         if not self._means.gate.renew(self.grant):
             logger.warning("Job %s runs without a slot", self.entry.task_id)
         cause = must_stop(task)
+        if cause is None and task and task.has_ended:
+            cause = self._lingers()
         if cause is not None:
             self.stop(cause)
-        if task is not None and cause is not StopCause.SUPERSEDED:
+        if task is not None and must_stop(task) is not StopCause.SUPERSEDED:
             self._ship(final=False)
+
+    def _lingers(self) -> StopCause | None:
+        """Say whether a job goes on long after its task got its end."""
+        now = time.monotonic()
+        if self._ended_at is None:
+            self._ended_at = now
+        long_ago = now - self._ended_at >= LINGER_SECONDS
+        return StopCause.SUPERSEDED if long_ago else None
 
     def _finish(self, task: TaskView | None) -> None:
         """Send the rest of the log, settle the task, and forget the job."""
@@ -296,7 +253,7 @@ class Job:
             return False
 
     def _end_processes(self, now: float) -> None:
-        process = self.entry.process
+        process = self._process()
         if process is None:
             return
         if self._term_sent_at is None:
@@ -304,6 +261,13 @@ class Job:
             processes.ask_to_end(process)
         elif now - self._term_sent_at >= self._means.settings.grace_seconds:
             processes.kill(processes.descendants(process))
+
+    def _process(self) -> ProcessId | None:
+        """Give the job's first process; the record knows what the journal missed."""
+        if self.entry.process is None:
+            pid = launch.read_record(self._folder).shim_pid
+            return processes.identify(pid) if pid is not None else None
+        return self.entry.process
 
     def _over(self) -> None:
         self._life = Life.GONE

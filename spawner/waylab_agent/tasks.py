@@ -43,6 +43,18 @@ class Status(StrEnum):
         return cls.UNKNOWN
 
 
+_ENDS = frozenset(
+    {
+        Status.STOPPED,
+        Status.COMPLETED,
+        Status.FAILED,
+        Status.CLOSED,
+        Status.PUBLISHING,
+        Status.PUBLISHED,
+    }
+)
+
+
 @dataclass(frozen=True)
 class TaskView:
     """A task as the agent last saw it."""
@@ -53,6 +65,11 @@ class TaskView:
     status_message: str = ""
     repository: bool = False
     notebook: bool = False
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the task's status is one of its ends."""
+        return self.status in _ENDS
 
     @classmethod
     def from_answer(cls, task: Mapping[str, Any]) -> TaskView:

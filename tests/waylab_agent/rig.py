@@ -97,6 +97,12 @@ class Rig:
         self.agents.append(agent)
         return agent
 
+    def stop_agents(self) -> None:
+        """End the agents that still run, and their jobs."""
+        for agent in self.agents:
+            if agent.process.poll() is None:
+                agent.end(signal.SIGINT)
+
     def queue_id(self, name: str) -> str:
         """Give the id of a queue, made if need be."""
         found = self.user.call("queues.get_all", {"name": f"^{name}$"})["queues"]
@@ -194,8 +200,6 @@ def running_rig(folder: Path) -> Iterator[Rig]:
         try:
             yield rig
         finally:
-            for agent in rig.agents:
-                if agent.process.poll() is None:
-                    agent.end(signal.SIGINT)
+            rig.stop_agents()
             for client in rig.clients.values():
                 client.close()
