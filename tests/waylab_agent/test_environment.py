@@ -39,7 +39,7 @@ def test_only_what_a_job_may_have_goes_on() -> None:
         "HTTPS_PROXY",
     }
     assert result["HOME"] == "/homes/ada"
-    assert result["CLEARML_AUTH_TOKEN"] == "token"
+    assert SDK.items() <= result.items()
 
 
 def test_exactly_the_granted_devices_are_visible() -> None:
