@@ -9,6 +9,7 @@ JLPM := cd $(LAB) && $(WITH_TOOLS) jlpm
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
+.NOTPARALLEL:
 .PHONY: help up setup setup-dev browser test lint types unit e2e lab docs bench soak build lock clean
 
 help: ## List the tasks.

@@ -25,6 +25,17 @@ _SOURCE_ROOTS = (
 )
 
 
+# What would lead Python and pip away from the environment that is being made.
+_MISLEADING = {
+    "PIP_PREFIX",
+    "PIP_ROOT",
+    "PIP_TARGET",
+    "PIP_USER",
+    "PYTHONHOME",
+    "PYTHONPATH",
+}
+
+
 @dataclass(frozen=True)
 class Step:
     """One step. It is done when its key is kept and its products are there."""
@@ -53,7 +64,7 @@ class Installation:
         self._profile = profile
         self._python = python
         self._node_home = node_home
-        self._env = dict(env)
+        self._env = {name: v for name, v in env.items() if name not in _MISLEADING}
         self._cached_env: dict[str, str] = {}
 
     def steps(self) -> tuple[Step, ...]:
