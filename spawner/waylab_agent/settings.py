@@ -42,7 +42,7 @@ class AgentSettings(BaseSettings):
     """Folder of the users' homes."""
     isolated: bool = False
     """Run each job under its owner's account (needs root)."""
-    poll_seconds: float = Field(default=1.0, gt=0)
+    poll_seconds: float = Field(default=0.5, gt=0)
     """Time between two looks at the queues and at the running tasks' status."""
     grace_seconds: float = Field(default=8.0, ge=0)
     """Time that an aborted job has to save its work before it is killed."""

@@ -29,6 +29,8 @@ VERDICT_LIMIT_BYTES = 1 << 20
 _PR_SET_CHILD_SUBREAPER = 36
 _FAREWELL_SECONDS = 1.0
 _STEP_SECONDS = 0.02
+_PROC = Path("/proc")
+_GROUPS = Path("/sys/fs/cgroup")
 
 
 def main() -> int:
@@ -43,7 +45,7 @@ def main() -> int:
     try:
         order = json.load(sys.stdin)
         _as_account(order, lambda: _prepare(order))
-        before = _oom_kills()
+        before = oom_kills(_PROC, _GROUPS)
         child = _start(order)
     except (OSError, ValueError, KeyError) as error:
         note({"event": "refused", "message": str(error)})
@@ -51,14 +53,14 @@ def main() -> int:
     note({"event": "started", "pid": child.pid})
     _wait_for(child)
     _end_leftovers()
-    oom_kills = _oom_kills() - before
+    killed = oom_kills(_PROC, _GROUPS) - before
     verdict = _as_account(order, lambda: _collect(order))
     note(
         {
             "event": "ended",
             "exit_code": child.returncode if child.returncode >= 0 else None,
             "signal": -child.returncode if child.returncode < 0 else None,
-            "oom_kills": oom_kills,
+            "oom_kills": killed,
             "verdict": verdict or None,
         }
     )
@@ -198,9 +200,12 @@ def _collect(order: dict[str, Any]) -> str:
     return text
 
 
-def _oom_kills() -> int:
-    """Count the kernel's out-of-memory kills in this process's control group."""
-    for path in _oom_counters():
+def oom_kills(proc: Path, groups: Path) -> int:
+    """Count the kernel's out-of-memory kills in this process's control group.
+
+    Where there are no control groups, the whole machine's count has to do.
+    """
+    for path in _oom_counters(proc, groups):
         with contextlib.suppress(OSError, ValueError):
             for line in path.read_text("ascii").splitlines():
                 name, _, value = line.partition(" ")
@@ -209,20 +214,20 @@ def _oom_kills() -> int:
     return 0
 
 
-def _oom_counters() -> Iterator[Path]:
-    root = Path("/sys/fs/cgroup")
+def _oom_counters(proc: Path, groups: Path) -> Iterator[Path]:
     with contextlib.suppress(OSError):
-        for line in Path("/proc/self/cgroup").read_text("utf-8").splitlines():
+        for line in (proc / "self" / "cgroup").read_text("utf-8").splitlines():
             _, controllers, group = line.split(":", 2)
-            group = group.lstrip("/")
+            below = group.lstrip("/")
             if not controllers:
-                yield root / group / "memory.events"
-                yield root / "unified" / group / "memory.events"
-                yield root / "memory.events"
+                yield groups / below / "memory.events"
+                yield groups / "unified" / below / "memory.events"
             elif "memory" in controllers.split(","):
-                yield root / "memory" / group / "memory.oom_control"
-                yield root / "memory" / "memory.oom_control"
-    yield Path("/proc/vmstat")
+                # A container sees its own group at the root.
+                yield groups / "memory" / below / "memory.oom_control"
+                yield groups / "memory" / "memory.oom_control"
+        yield groups / "memory.events"
+    yield proc / "vmstat"
 
 
 if __name__ == "__main__":
