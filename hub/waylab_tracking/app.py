@@ -1,0 +1,221 @@
+"""The ASGI application: the API's one door, the file server and the pages."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import json
+import logging
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import sqlalchemy as sa
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from waylab_tracking import services
+from waylab_tracking.database import Database
+from waylab_tracking.errors import ApiError, unauthorized, validation
+from waylab_tracking.files import FileServer
+from waylab_tracking.identity import Identity, Principal, find_user
+from waylab_tracking.links import Links
+from waylab_tracking.moment import new_id
+from waylab_tracking.pages import Pages
+from waylab_tracking.registry import ENDPOINTS, Call, dispatch
+from waylab_tracking.settings import TrackingSettings
+
+logger = logging.getLogger(__name__)
+METHODS = ["GET", "POST", "PUT"]
+IMPERSONATE = "x-clearml-impersonate-as"
+MAX_BODY_BYTES = 64 * 1024 * 1024
+
+
+class Api:
+    """Answers `/{service}.{action}`, whatever the version in front and the method."""
+
+    def __init__(self, database: Database, identity: Identity, links: Links) -> None:
+        """Nothing is done before the first request."""
+        self._database = database
+        self._identity = identity
+        self._links = links
+
+    async def answer(self, request: Request) -> Response:
+        """Answer one call in ClearML's envelope."""
+        name = request.path_params["endpoint"]
+        version = request.path_params.get("version") or "2.23"
+        status, subcode, message = 200, 0, "OK"
+        data: dict[str, Any] = {}
+        try:
+            if name != "debug.ping":
+                data = await self._call(request, name)
+        except ApiError as error:
+            status, subcode, message = error.status, error.subcode, error.message
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            # A body of another shape than the schema's. The log has the details.
+            logger.warning("%s was called wrongly", name, exc_info=True)
+            status, subcode = 400, 800
+            message = f"Validation error ({type(error).__name__}: {error})"
+        except sa.exc.OperationalError:
+            logger.exception("The database refused %s", name)
+            status, subcode, message = 507, 0, "The server's disk refuses to write"
+        meta = {
+            "id": new_id(),
+            "trx": new_id(),
+            "endpoint": {
+                "name": name,
+                "requested_version": version,
+                "actual_version": version,
+            },
+            "result_code": status,
+            "result_subcode": subcode,
+            "result_msg": message,
+            "error_stack": None,
+            "error_data": {},
+        }
+        body = json.dumps({"meta": meta, "data": data}, separators=(",", ":"))
+        return Response(
+            self._links.outward(body.encode(), request),
+            status_code=status,
+            media_type="application/json",
+        )
+
+    async def _call(self, request: Request, name: str) -> dict[str, Any]:
+        if name not in ENDPOINTS:
+            logger.warning("No such endpoint: %s", name)
+            raise ApiError(404, 0, f"Unable to find endpoint {name}")
+        body, lines = await self._body(request)
+
+        def work(db: sa.Connection) -> dict[str, Any]:
+            who = principal(request, db, self._identity, keys=name == "auth.login")
+            return dispatch(name, Call(db, who, body, self._identity, lines))
+
+        return await self._database.run(work)
+
+    async def _body(
+        self, request: Request
+    ) -> tuple[dict[str, Any], tuple[dict[str, Any], ...]]:
+        raw = await request.body()
+        if len(raw) > MAX_BODY_BYTES:
+            raise ApiError(413, 0, f"The request is over {MAX_BODY_BYTES} bytes")
+        raw = self._links.inward(raw, request)
+        kind = request.headers.get("content-type", "")
+        try:
+            if "json-lines" in kind:
+                rows = [json.loads(row) for row in raw.splitlines() if row.strip()]
+                if not all(isinstance(row, dict) for row in rows):
+                    raise validation("every line must be an object")
+                return {}, tuple(rows)
+            body = json.loads(raw) if raw.strip() else dict(request.query_params)
+        except ValueError as error:
+            raise validation(f"the body is no JSON: {error}") from error
+        if not isinstance(body, dict):
+            raise validation("the body must be an object")
+        # The SDK leaks this attribute of its own into every body.
+        body.pop("method", None)
+        return body, ()
+
+
+def principal(
+    request: Request, db: sa.Connection, identity: Identity, *, keys: bool
+) -> Principal:
+    """Tell who asks, by token (or by keys where these are taken)."""
+    scheme, _, text = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and text:
+        who = identity.by_token(db, text.strip())
+    elif scheme.lower() == "basic" and keys:
+        who = identity.by_keys(db, *decode_basic(text))
+    else:
+        raise unauthorized("missing token", 20)
+    wanted = request.headers.get(IMPERSONATE)
+    if wanted and who.role == "system":
+        return find_user(db, wanted)
+    return who
+
+
+def decode_basic(text: str) -> tuple[str, str]:
+    """Read HTTP Basic's user and password."""
+    try:
+        user, _, password = base64.b64decode(text).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError) as error:
+        raise unauthorized("malformed credentials", 22) from error
+    return user, password
+
+
+class Prefix:
+    """Takes the proxy's path off, so that all answers at the root and below it."""
+
+    def __init__(self, app: ASGIApp, prefix: str) -> None:
+        """`prefix` such as `/services/clearml`; empty for none."""
+        self._app = app
+        self._prefix = prefix.rstrip("/")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on."""
+        prefix = self._prefix
+        path = scope.get("path", "")
+        if prefix and (path == prefix or path.startswith(f"{prefix}/")):
+            raw = scope.get("raw_path", path.encode())
+            scope = {
+                **scope,
+                "path": path[len(prefix) :] or "/",
+                "raw_path": raw[len(prefix) :] or b"/",
+                "waylab_prefix": prefix,
+            }
+        await self._app(scope, receive, send)
+
+
+class Server:
+    """Everything of one server."""
+
+    def __init__(self, settings: TrackingSettings) -> None:
+        """Open the state folder."""
+        settings.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.identity = Identity(settings.state, settings.system_key_file)
+        self.database = Database(settings.state / "tracking.sqlite")
+        links = Links(settings)
+        self._api = Api(self.database, self.identity, links)
+        self._files = FileServer(settings.state / "files", self.database, self.identity)
+        self._pages = Pages(settings, self.database, self.identity, links)
+
+    def app(self, prefix: str) -> ASGIApp:
+        """Give the application."""
+        name = r"{endpoint:endpoint}"
+        routes = [
+            Route(f"/v{{version:version}}/{name}", self._api.answer, methods=METHODS),
+            Route(f"/{name}", self._api.answer, methods=METHODS),
+            *self._files.routes(),
+            *self._pages.routes(),
+        ]
+        return Prefix(Starlette(routes=routes, lifespan=self._lifespan), prefix)
+
+    @asynccontextmanager
+    async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
+        await self.database.run(services.queues.create_built_in)
+        yield
+        await asyncio.to_thread(self.database.close)
+
+
+def _register_convertors() -> None:
+    from starlette.convertors import Convertor, register_url_convertor  # noqa: PLC0415
+
+    class Pattern(Convertor[str]):
+        def __init__(self, regex: str) -> None:
+            self.regex = regex
+
+        def convert(self, value: str) -> str:
+            return value
+
+        def to_string(self, value: str) -> str:
+            return re.sub(r"[^\w.]", "", value)
+
+    register_url_convertor("endpoint", Pattern(r"[a-z_]+\.[a-z0-9_]+"))
+    register_url_convertor("version", Pattern(r"[0-9.]+"))
+
+
+_register_convertors()

@@ -1,0 +1,172 @@
+"""Tables and the one thread that uses them.
+
+Documents (tasks, projects, ...) are JSON with the columns that queries need beside
+them; what grows without bound (console lines, scalars, plots) has tables of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy import event
+
+T = TypeVar("T")
+metadata = sa.MetaData()
+
+users = sa.Table(
+    "users",
+    metadata,
+    sa.Column("id", sa.String, primary_key=True),
+    sa.Column("name", sa.String, nullable=False, unique=True),
+    sa.Column("role", sa.String, nullable=False),
+    sa.Column("created", sa.String, nullable=False),
+)
+credentials = sa.Table(
+    "credentials",
+    metadata,
+    sa.Column("access_key", sa.String, primary_key=True),
+    sa.Column("secret_hash", sa.String, nullable=False),
+    sa.Column("user", sa.String, nullable=False, index=True),
+    sa.Column("label", sa.String, nullable=False),
+    sa.Column("created", sa.String, nullable=False),
+)
+projects = sa.Table(
+    "projects",
+    metadata,
+    sa.Column("id", sa.String, primary_key=True),
+    sa.Column("name", sa.String, nullable=False, unique=True),
+    sa.Column("doc", sa.JSON, nullable=False),
+)
+tasks = sa.Table(
+    "tasks",
+    metadata,
+    sa.Column("id", sa.String, primary_key=True),
+    sa.Column("project", sa.String, nullable=False, index=True),
+    sa.Column("user", sa.String, nullable=False, index=True),
+    sa.Column("status", sa.String, nullable=False, index=True),
+    sa.Column("created", sa.String, nullable=False, index=True),
+    sa.Column("doc", sa.JSON, nullable=False),
+)
+models = sa.Table(
+    "models",
+    metadata,
+    sa.Column("id", sa.String, primary_key=True),
+    sa.Column("project", sa.String, nullable=False, index=True),
+    sa.Column("task", sa.String, nullable=False, index=True),
+    sa.Column("created", sa.String, nullable=False),
+    sa.Column("doc", sa.JSON, nullable=False),
+)
+queues = sa.Table(
+    "queues",
+    metadata,
+    sa.Column("id", sa.String, primary_key=True),
+    sa.Column("name", sa.String, nullable=False, unique=True),
+    sa.Column("doc", sa.JSON, nullable=False),
+)
+entries = sa.Table(
+    "queue_entries",
+    metadata,
+    sa.Column("task", sa.String, primary_key=True),
+    sa.Column("queue", sa.String, nullable=False, index=True),
+    sa.Column("place", sa.Integer, nullable=False),
+    sa.Column("added", sa.String, nullable=False),
+)
+workers = sa.Table(
+    "workers",
+    metadata,
+    sa.Column("id", sa.String, primary_key=True),
+    sa.Column("last_seen", sa.Float, nullable=False),
+    sa.Column("doc", sa.JSON, nullable=False),
+)
+logs = sa.Table(
+    "logs",
+    metadata,
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("task", sa.String, nullable=False),
+    sa.Column("timestamp", sa.Integer, nullable=False),
+    sa.Column("worker", sa.String, nullable=False),
+    sa.Column("level", sa.String, nullable=False),
+    sa.Column("msg", sa.Text, nullable=False),
+    sa.Index("logs_by_task", "task", "timestamp", "seq"),
+)
+scalars = sa.Table(
+    "scalars",
+    metadata,
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("task", sa.String, nullable=False),
+    sa.Column("metric", sa.String, nullable=False),
+    sa.Column("variant", sa.String, nullable=False),
+    sa.Column("iter", sa.Integer, nullable=False),
+    sa.Column("timestamp", sa.Integer, nullable=False),
+    sa.Column("value", sa.Float, nullable=False),
+    sa.Index("scalars_by_series", "task", "metric", "variant", "iter"),
+)
+reports = sa.Table(
+    "reports",
+    metadata,
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("task", sa.String, nullable=False),
+    sa.Column("type", sa.String, nullable=False),
+    sa.Column("metric", sa.String, nullable=False),
+    sa.Column("variant", sa.String, nullable=False),
+    sa.Column("iter", sa.Integer, nullable=False),
+    sa.Column("timestamp", sa.Integer, nullable=False),
+    sa.Column("doc", sa.JSON, nullable=False),
+    sa.Index("reports_by_task", "task", "type", "metric", "variant", "iter"),
+)
+
+
+class Database:
+    """SQLite in WAL mode behind one thread: its writers never wait for each other.
+
+    What was answered to was committed: with synchronous=NORMAL a killed process loses
+    nothing; a power cut may lose the last moments.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open the file and bring its schema up to date."""
+        self._engine = sa.create_engine(
+            f"sqlite:///{path}", connect_args={"check_same_thread": False}
+        )
+        event.listen(self._engine, "connect", _prepare)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="database")
+        self._thread.submit(self._migrate).result()
+
+    async def run(self, work: Callable[[sa.Connection], T]) -> T:
+        """Do some work in one transaction; an exception undoes it."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, self._transact, work)
+
+    def close(self) -> None:
+        """Finish what was begun and close the file."""
+        self._thread.shutdown()
+        self._engine.dispose()
+
+    def _transact(self, work: Callable[[sa.Connection], T]) -> T:
+        with self._engine.begin() as connection:
+            return work(connection)
+
+    def _migrate(self) -> None:
+        # alembic costs 0.2 s of imports.
+        from alembic import command  # noqa: PLC0415
+        from alembic.config import Config  # noqa: PLC0415
+
+        config = Config()
+        config.set_main_option(
+            "script_location", str(Path(__file__).with_name("migrations"))
+        )
+        with self._engine.begin() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+
+def _prepare(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=10000"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()

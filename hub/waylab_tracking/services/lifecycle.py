@@ -1,0 +1,201 @@
+"""`tasks.*` that move a task through its life: enqueue, start, stop, end, reset."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from waylab_tracking.database import logs, reports, scalars
+from waylab_tracking.errors import invalid_status
+from waylab_tracking.moment import now
+from waylab_tracking.registry import PEOPLE, Call, Json, endpoint
+from waylab_tracking.services import documents, waiting
+
+ENQUEUED_FROM = ("created", "stopped", "failed")
+STARTED_FROM = ("created", "queued", "stopped", "failed", "in_progress")
+ENDED_FROM = {
+    "completed": ("in_progress", "stopped", "created"),
+    "failed": ("in_progress", "queued", "created", "stopped"),
+    "stopped": ("in_progress", "queued", "created"),
+}
+
+
+@endpoint("tasks.enqueue", roles=PEOPLE)
+def enqueue(call: Call) -> Json:
+    """Put a task at the end of a queue."""
+    doc = documents.own_task(call)
+    if name := call.body.get("queue_name"):
+        queue = waiting.queue_by_name(call.db, name)
+    else:
+        queue = waiting.queue_by_id(
+            call.db, call.body.get("queue") or waiting.default_queue(call.db)
+        )
+    if doc["status"] == "queued":
+        waiting.refuse_if_waiting(call.db, doc["id"])
+    _require(call, doc, ENQUEUED_FROM, "queued")
+    fields = _set_status(call, doc, "queued")
+    doc["execution"]["queue"] = queue["id"]
+    fields["execution.queue"] = queue["id"]
+    documents.save_task(call.db, doc)
+    waiting.append(call.db, queue, doc["id"])
+    watched = waiting.is_watched(call.db, queue["id"])
+    return {"queued": 1, "updated": 1, "fields": fields, "queue_watched": watched}
+
+
+@endpoint("tasks.enqueue_many", roles=PEOPLE)
+def enqueue_many(call: Call) -> Json:
+    """Put several tasks at the end of a queue."""
+    done = []
+    for task in call.need("ids"):
+        one = Call(call.db, call.who, {**call.body, "task": task}, call.identity)
+        done.append({"id": task, **enqueue(one)})
+    return {"succeeded": done, "failed": []}
+
+
+@endpoint("tasks.dequeue")
+def dequeue(call: Call) -> Json:
+    """Take a waiting task out of its queue; it is a draft again."""
+    doc = documents.own_task(call)
+    if doc["status"] != "queued":
+        raise invalid_status(f"task {doc['id']} is {doc['status']}, not queued")
+    removed = waiting.remove(call.db, doc["id"])
+    fields = _set_status(call, doc, call.body.get("new_status") or "created")
+    doc["execution"]["queue"] = None
+    documents.save_task(call.db, doc)
+    return {"dequeued": removed, "updated": 1, "fields": fields}
+
+
+@endpoint("tasks.started")
+def started(call: Call) -> Json:
+    """A worker has begun."""
+    doc = documents.own_task(call)
+    if doc["status"] == "in_progress":
+        return {"updated": 0, "started": 0, "fields": {}}
+    _require(call, doc, STARTED_FROM, "in_progress")
+    waiting.remove(call.db, doc["id"])
+    fields = _set_status(call, doc, "in_progress")
+    doc["started"] = fields["started"] = now()
+    doc.pop("completed", None)
+    doc["active_duration"] = 0
+    documents.save_task(call.db, doc)
+    return {"updated": 1, "started": 1, "fields": fields}
+
+
+@endpoint("tasks.stop")
+def stop(call: Call) -> Json:
+    """Ask a running task to stop; one that waits is stopped at once."""
+    doc = documents.own_task(call)
+    if doc["status"] == "in_progress" and not call.body.get("force"):
+        doc["status_message"] = "stopping"
+        doc["status_reason"] = call.body.get("status_reason") or ""
+        documents.save_task(call.db, doc)
+        return {"updated": 1, "fields": {"status_message": "stopping"}}
+    return _end(call, doc, "stopped")
+
+
+@endpoint("tasks.stop_many", roles=PEOPLE)
+def stop_many(call: Call) -> Json:
+    """Ask several tasks to stop."""
+    done = []
+    for task in call.need("ids"):
+        one = Call(call.db, call.who, {**call.body, "task": task}, call.identity)
+        done.append({"id": task, **stop(one)})
+    return {"succeeded": done, "failed": []}
+
+
+@endpoint("tasks.stopped")
+def stopped(call: Call) -> Json:
+    """A task was ended before its end."""
+    return _end(call, documents.own_task(call), "stopped")
+
+
+@endpoint("tasks.failed")
+def failed(call: Call) -> Json:
+    """A task has failed."""
+    return _end(call, documents.own_task(call), "failed")
+
+
+@endpoint("tasks.completed", "tasks.close")
+def completed(call: Call) -> Json:
+    """A task has done its work."""
+    doc = documents.own_task(call)
+    answer = _end(call, doc, "completed")
+    if call.body.get("publish"):
+        _set_status(call, doc, "published")
+        doc["published"] = now()
+        documents.save_task(call.db, doc)
+        answer["published"] = 1
+    return answer
+
+
+@endpoint("tasks.publish", roles=PEOPLE)
+def publish(call: Call) -> Json:
+    """Freeze an ended task."""
+    doc = documents.own_task(call)
+    _require(call, doc, ("completed", "stopped", "failed"), "published")
+    fields = _set_status(call, doc, "published")
+    doc["published"] = now()
+    documents.save_task(call.db, doc)
+    return {"updated": 1, "fields": fields}
+
+
+@endpoint("tasks.ping")
+def ping(call: Call) -> Json:
+    """A task lives."""
+    doc = documents.own_task(call)
+    documents.save_task(call.db, doc)
+    return {}
+
+
+@endpoint("tasks.reset", roles=PEOPLE)
+def reset(call: Call) -> Json:
+    """Make a task a draft again and drop what it produced."""
+    doc = documents.own_task(call)
+    if doc["status"] in ("published", "in_progress") and not call.body.get("force"):
+        raise invalid_status(f"task {doc['id']} is {doc['status']}: use force")
+    dequeued = waiting.remove(call.db, doc["id"])
+    for table in (logs, scalars, reports):
+        call.db.execute(table.delete().where(table.c.task == doc["id"]))
+    fields = _set_status(call, doc, "created")
+    for name in ("started", "completed", "published", "active_duration"):
+        doc.pop(name, None)
+    doc["status_reason"] = doc["status_message"] = ""
+    doc["last_iteration"], doc["last_metrics"], doc["runtime"] = 0, {}, {}
+    doc["models"]["output"] = []
+    doc["execution"]["queue"] = None
+    doc["execution"]["artifacts"] = [
+        one for one in doc["execution"].get("artifacts") or [] if one["mode"] == "input"
+    ]
+    documents.save_task(call.db, doc)
+    return {"updated": 1, "dequeued": {"removed": dequeued}, "fields": fields}
+
+
+def _end(call: Call, doc: Json, status: str) -> Json:
+    _require(call, doc, ENDED_FROM[status], status)
+    waiting.remove(call.db, doc["id"])
+    fields = _set_status(call, doc, status)
+    doc["completed"] = fields["completed"] = now()
+    if began := doc.get("started"):
+        doc["active_duration"] = int(_seconds(doc["completed"]) - _seconds(began))
+    documents.save_task(call.db, doc)
+    return {"updated": 1, "fields": fields}
+
+
+def _require(call: Call, doc: Json, allowed: tuple[str, ...], wanted: str) -> None:
+    if doc["status"] not in allowed and not call.body.get("force"):
+        raise invalid_status(
+            f"task {doc['id']} cannot change from {doc['status']} to {wanted}"
+        )
+
+
+def _set_status(call: Call, doc: Json, status: str) -> dict[str, Any]:
+    doc["status"] = status
+    doc["status_changed"] = now()
+    doc["status_reason"] = call.body.get("status_reason") or ""
+    doc["status_message"] = call.body.get("status_message") or ""
+    names = ("status", "status_changed", "status_reason", "status_message")
+    return {name: doc[name] for name in names}
+
+
+def _seconds(moment: str) -> float:
+    return datetime.fromisoformat(moment).timestamp()

@@ -1,0 +1,210 @@
+"""`models.*`."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from waylab_tracking.database import models
+from waylab_tracking.errors import ApiError, forbidden
+from waylab_tracking.identity import COMPANY
+from waylab_tracking.moment import new_id, now
+from waylab_tracking.registry import PEOPLE, Call, Json, endpoint
+from waylab_tracking.services import documents
+
+EDITABLE = (
+    "name",
+    "comment",
+    "tags",
+    "system_tags",
+    "framework",
+    "uri",
+    "labels",
+    "design",
+    "project",
+    "task",
+    "parent",
+    "metadata",
+    "ready",
+)
+
+
+@endpoint("models.create", roles=PEOPLE)
+def create(call: Call) -> Json:
+    """Make a model."""
+    made = now()
+    doc = {
+        "id": call.body.get("id") or new_id(),
+        "name": documents.require_name(call.need("name"), "model"),
+        "user": call.who.id,
+        "company": COMPANY,
+        "created": made,
+        "last_update": made,
+        "comment": "",
+        "tags": [],
+        "system_tags": [],
+        "framework": None,
+        "uri": "",
+        "labels": {},
+        "design": {},
+        "project": None,
+        "task": None,
+        "parent": None,
+        "metadata": {},
+        "ready": False,
+        "stats": {},
+    }
+    _take_fields(call, doc)
+    call.db.execute(
+        models.insert().values(
+            id=doc["id"],
+            project=doc["project"] or "",
+            task=doc["task"] or "",
+            created=made,
+            doc=doc,
+        )
+    )
+    return {"id": doc["id"], "created": True}
+
+
+@endpoint("models.update_for_task", roles=PEOPLE)
+def update_for_task(call: Call) -> Json:
+    """Make or renew a task's output model."""
+    task = documents.own_task(call)
+    made = create(
+        Call(
+            call.db,
+            call.who,
+            {
+                "name": call.body.get("name") or task["name"],
+                "uri": call.body.get("uri") or "",
+                "task": task["id"],
+                "project": task["project"],
+                "tags": call.body.get("tags") or [],
+            },
+            call.identity,
+        )
+    )
+    task["models"]["output"].append({"name": task["name"], "model": made["id"]})
+    documents.save_task(call.db, task)
+    return made
+
+
+@endpoint("models.get_by_id")
+def get_by_id(call: Call) -> Json:
+    """Give one model."""
+    return {"model": documents.get_model(call.db, call.need("model"))}
+
+
+@endpoint("models.get_by_task_id")
+def get_by_task_id(call: Call) -> Json:
+    """Give a task's last output model."""
+    task = documents.get_task(call.db, call.need("task"))
+    outputs = task["models"]["output"]
+    found = documents.get_model(call.db, outputs[-1]["model"]) if outputs else None
+    return {"model": found}
+
+
+@endpoint("models.get_all", "models.get_all_ex")
+def get_all(call: Call) -> Json:
+    """List models, newest first unless ordered otherwise."""
+    rows = call.db.execute(
+        sa.select(models.c.doc).order_by(models.c.created.desc())
+    ).scalars()
+    docs = [dict(doc) for doc in rows]
+    for name in ("task", "uri", "ready"):
+        wanted = call.body.get(name)
+        if wanted is not None:
+            values = wanted if isinstance(wanted, list) else [wanted]
+            docs = [doc for doc in docs if doc.get(name) in values]
+    if (wanted := call.body.get("framework")) is not None:
+        values = wanted if isinstance(wanted, list) else [wanted]
+        docs = [doc for doc in docs if doc.get("framework") in values]
+    return documents.answer_list(call, docs, "models")
+
+
+@endpoint("models.get_frameworks")
+def get_frameworks(call: Call) -> Json:
+    """List the frameworks that models name."""
+    docs = call.db.execute(sa.select(models.c.doc)).scalars()
+    return {
+        "frameworks": sorted({doc["framework"] for doc in docs if doc["framework"]})
+    }
+
+
+@endpoint("models.edit", "models.update", roles=PEOPLE)
+def edit(call: Call) -> Json:
+    """Change a model."""
+    doc = _own(call)
+    changed = _take_fields(call, doc)
+    documents.save_model(call.db, doc)
+    return {"updated": 1, "fields": changed}
+
+
+@endpoint("models.set_ready", roles=PEOPLE)
+def set_ready(call: Call) -> Json:
+    """Publish a model."""
+    doc = _own(call)
+    doc["ready"] = True
+    documents.save_model(call.db, doc)
+    return {"updated": 1}
+
+
+@endpoint("models.publish_many", roles=PEOPLE)
+def publish_many(call: Call) -> Json:
+    """Publish several models."""
+    done = []
+    for model in call.need("ids"):
+        set_ready(Call(call.db, call.who, {"model": model}, call.identity))
+        done.append({"id": model, "updated": 1})
+    return {"succeeded": done, "failed": []}
+
+
+@endpoint("models.add_or_update_metadata", roles=PEOPLE)
+def add_or_update_metadata(call: Call) -> Json:
+    """Set metadata entries."""
+    doc = _own(call)
+    given = {str(one["key"]): dict(one) for one in call.need("metadata")}
+    for one in given.values():
+        one.pop("method", None)
+    old = {} if call.body.get("replace_metadata") else doc["metadata"]
+    doc["metadata"] = {**old, **given}
+    documents.save_model(call.db, doc)
+    return {"updated": 1}
+
+
+@endpoint("models.delete_metadata", roles=PEOPLE)
+def delete_metadata(call: Call) -> Json:
+    """Drop metadata entries."""
+    doc = _own(call)
+    for key in call.need("keys"):
+        doc["metadata"].pop(key, None)
+    documents.save_model(call.db, doc)
+    return {"updated": 1}
+
+
+@endpoint("models.delete", roles=PEOPLE)
+def delete(call: Call) -> Json:
+    """Delete a model; its file is the file server's affair."""
+    doc = _own(call)
+    if doc["ready"] and not call.body.get("force"):
+        raise ApiError(400, 203, f"Model is published: id={doc['id']}")
+    call.db.execute(models.delete().where(models.c.id == doc["id"]))
+    return {"deleted": True, "url": doc["uri"]}
+
+
+def _own(call: Call) -> Json:
+    doc = documents.get_model(call.db, call.need("model"))
+    if not call.who.is_operator and doc["user"] != call.who.id:
+        raise forbidden(f"model {doc['id']} belongs to another user")
+    return doc
+
+
+def _take_fields(call: Call, doc: Json) -> Json:
+    changed: Json = {}
+    for name in EDITABLE:
+        if call.body.get(name) is not None:
+            doc[name] = changed[name] = call.body[name]
+    metadata = doc["metadata"]
+    if isinstance(metadata, list):
+        doc["metadata"] = {str(one["key"]): one for one in metadata}
+    return changed

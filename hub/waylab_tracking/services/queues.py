@@ -1,0 +1,194 @@
+"""`queues.*`."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from waylab_tracking.database import queues
+from waylab_tracking.errors import (
+    ApiError,
+    invalid_queue,
+    invalid_status,
+    not_unique,
+)
+from waylab_tracking.identity import COMPANY
+from waylab_tracking.moment import new_id, now
+from waylab_tracking.registry import AGENTS, PEOPLE, Call, Json, endpoint
+from waylab_tracking.services import documents, waiting
+
+BUILT_IN = ("default", "services")
+
+
+@endpoint("queues.create", roles=PEOPLE)
+def create(call: Call) -> Json:
+    """Make a queue."""
+    name = documents.require_name(call.need("name"), "queue")
+    taken = sa.select(queues.c.id).where(queues.c.name == name)
+    if call.db.execute(taken).first():
+        raise not_unique(f"name={name}")
+    doc = {
+        "id": new_id(),
+        "name": name,
+        "display_name": call.body.get("display_name"),
+        "user": call.who.id,
+        "company": COMPANY,
+        "created": now(),
+        "tags": call.body.get("tags") or [],
+        "system_tags": call.body.get("system_tags") or [],
+        "metadata": {},
+    }
+    call.db.execute(queues.insert().values(id=doc["id"], name=name, doc=doc))
+    return {"id": doc["id"]}
+
+
+@endpoint("queues.get_by_id")
+def get_by_id(call: Call) -> Json:
+    """Give a queue with its entries in order."""
+    queue = waiting.queue_by_id(call.db, call.need("queue"))
+    return {"queue": {**queue, "entries": waiting.in_order(call.db, queue["id"])}}
+
+
+@endpoint("queues.get_all", "queues.get_all_ex")
+def get_all(call: Call) -> Json:
+    """List queues with their entries in order."""
+    rows = call.db.execute(sa.select(queues.c.doc).order_by(queues.c.name)).scalars()
+    docs = [{**doc, "entries": waiting.in_order(call.db, doc["id"])} for doc in rows]
+    return documents.answer_list(call, docs, "queues")
+
+
+@endpoint("queues.get_default")
+def get_default(call: Call) -> Json:
+    """Give the queue of tasks that name none."""
+    return {"id": waiting.default_queue(call.db), "name": "default"}
+
+
+@endpoint("queues.update", roles=PEOPLE)
+def update(call: Call) -> Json:
+    """Change a queue's name or tags."""
+    doc = waiting.queue_by_id(call.db, call.need("queue"))
+    changed = {
+        name: call.body[name]
+        for name in ("name", "display_name", "tags", "system_tags")
+        if name in call.body
+    }
+    doc |= changed
+    call.db.execute(
+        queues.update()
+        .where(queues.c.id == doc["id"])
+        .values(doc=doc, name=documents.require_name(doc["name"], "queue"))
+    )
+    return {"updated": 1, "fields": changed}
+
+
+@endpoint("queues.delete", roles=PEOPLE)
+def delete(call: Call) -> Json:
+    """Delete a queue in which nothing waits."""
+    doc = waiting.queue_by_id(call.db, call.need("queue"))
+    if doc["name"] in BUILT_IN:
+        raise ApiError(400, 704, f"The queue {doc['name']} cannot be deleted")
+    if waiting.in_order(call.db, doc["id"]) and not call.body.get("force"):
+        raise ApiError(400, 705, f"Queue is not empty: id={doc['id']}")
+    call.db.execute(queues.delete().where(queues.c.id == doc["id"]))
+    return {"deleted": 1}
+
+
+@endpoint("queues.get_num_entries")
+def get_num_entries(call: Call) -> Json:
+    """Count the waiting tasks."""
+    queue = waiting.queue_by_id(call.db, call.need("queue"))
+    return {"num": len(waiting.in_order(call.db, queue["id"]))}
+
+
+@endpoint("queues.get_next_task", roles=AGENTS)
+def get_next_task(call: Call) -> Json:
+    """Pop the next task, in one transaction."""
+    queue = waiting.queue_by_id(call.db, call.need("queue"))
+    line = waiting.in_order(call.db, queue["id"])
+    if not line:
+        return {}
+    waiting.remove(call.db, line[0]["task"])
+    return {"entry": line[0]}
+
+
+@endpoint("queues.peek_task")
+def peek_task(call: Call) -> Json:
+    """Give the next task without taking it."""
+    queue = waiting.queue_by_id(call.db, call.need("queue"))
+    line = waiting.in_order(call.db, queue["id"])
+    return {"task": line[0]["task"]} if line else {}
+
+
+@endpoint("queues.add_task")
+def add_task(call: Call) -> Json:
+    """Put a queued task (back) at the end of a queue."""
+    queue = waiting.queue_by_id(call.db, call.need("queue"))
+    doc = documents.own_task(call)
+    if doc["status"] != "queued":
+        raise invalid_status(f"task {doc['id']} is {doc['status']}, not queued")
+    waiting.append(call.db, queue, doc["id"])
+    doc["execution"]["queue"] = queue["id"]
+    documents.save_task(call.db, doc)
+    return {"added": 1}
+
+
+@endpoint("queues.remove_task")
+def remove_task(call: Call) -> Json:
+    """Take one task out of a queue: of several callers one gets 1, the others 0."""
+    queue = waiting.queue_by_id(call.db, call.need("queue"))
+    doc = documents.own_task(call)
+    removed = waiting.remove(call.db, doc["id"], queue["id"])
+    if removed and call.body.get("update_task_status"):
+        doc["status"] = "created"
+        documents.save_task(call.db, doc)
+    return {"removed": removed}
+
+
+@endpoint("queues.move_task_to_front")
+def move_task_to_front(call: Call) -> Json:
+    """Make a task the next one."""
+    return _move(call, lambda _: 0)
+
+
+@endpoint("queues.move_task_to_back")
+def move_task_to_back(call: Call) -> Json:
+    """Make a task the last one."""
+    return _move(call, lambda _: 1 << 30)
+
+
+@endpoint("queues.move_task_forward")
+def move_task_forward(call: Call) -> Json:
+    """Move a task towards the front."""
+    return _move(call, lambda at: at - int(call.body.get("count") or 1))
+
+
+@endpoint("queues.move_task_backward")
+def move_task_backward(call: Call) -> Json:
+    """Move a task towards the end."""
+    return _move(call, lambda at: at + int(call.body.get("count") or 1))
+
+
+def _move(call: Call, target: object) -> Json:
+    queue = waiting.queue_by_id(call.db, call.need("queue"))
+    task = documents.own_task(call)["id"]
+    at = waiting.index_of(call.db, queue["id"], task)
+    if not callable(target):
+        raise invalid_queue(queue["id"])
+    return {"position": waiting.place(call.db, queue["id"], task, target(at))}
+
+
+def create_built_in(db: sa.Connection) -> None:
+    """Make the queues that the SDK expects to be there."""
+    for name in BUILT_IN:
+        known = sa.select(queues.c.id).where(queues.c.name == name)
+        if db.execute(known).first() is None:
+            doc = {
+                "id": new_id(),
+                "name": name,
+                "user": "system",
+                "company": COMPANY,
+                "created": now(),
+                "tags": [],
+                "system_tags": [],
+                "metadata": {},
+            }
+            db.execute(queues.insert().values(id=doc["id"], name=name, doc=doc))

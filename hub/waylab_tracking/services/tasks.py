@@ -1,0 +1,461 @@
+"""`tasks.*`: records of work. Their life is in `lifecycle`."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import sqlalchemy as sa
+
+from waylab_tracking.database import (
+    entries,
+    logs,
+    models,
+    reports,
+    scalars,
+    tasks,
+)
+from waylab_tracking.errors import invalid_status, validation
+from waylab_tracking.identity import COMPANY
+from waylab_tracking.moment import new_id, now
+from waylab_tracking.registry import PEOPLE, Call, Json, endpoint
+from waylab_tracking.services import documents, lifecycle
+
+EDITABLE = (
+    "name",
+    "tags",
+    "system_tags",
+    "comment",
+    "type",
+    "parent",
+    "script",
+    "hyperparams",
+    "configuration",
+    "execution",
+    "container",
+    "runtime",
+    "models",
+    "output_dest",
+)
+CLONED = ("script", "hyperparams", "configuration", "container", "type", "comment")
+
+__all__ = ["lifecycle"]
+
+
+@endpoint("tasks.create", roles=PEOPLE)
+def create(call: Call) -> Json:
+    """Make a task, a draft at first."""
+    documents.require_name(call.need("name"), "task")
+    doc = _fresh(call)
+    _take_fields(call, doc)
+    return {"id": _insert(call, doc)}
+
+
+@endpoint("tasks.validate")
+def validate(call: Call) -> Json:
+    """Check what `create` would be given."""
+    documents.require_name(call.need("name"), "task")
+    return {}
+
+
+@endpoint("tasks.get_by_id")
+def get_by_id(call: Call) -> Json:
+    """Give one task."""
+    return {"task": documents.get_task(call.db, call.need("task"))}
+
+
+@endpoint("tasks.get_all", "tasks.get_all_ex")
+def get_all(call: Call) -> Json:
+    """List tasks, newest first unless ordered otherwise."""
+    body = call.body
+    statement = sa.select(tasks.c.doc).order_by(tasks.c.created.desc())
+    if ids := body.get("id"):
+        statement = statement.where(
+            tasks.c.id.in_(ids if isinstance(ids, list) else [ids])
+        )
+    if wanted := body.get("project"):
+        wanted = list(wanted) if isinstance(wanted, list) else [wanted]
+        body["project"] = (
+            documents.subprojects(call.db, wanted)
+            if body.get("include_subprojects")
+            else wanted
+        )
+        statement = statement.where(tasks.c.project.in_(body["project"]))
+    for column in ("user", "status"):
+        wanted = body.get(column)
+        if isinstance(wanted, list) and wanted and not _has_operators(wanted):
+            statement = statement.where(tasks.c[column].in_(wanted))
+    docs = [dict(doc) for doc in call.db.execute(statement).scalars()]
+    return documents.answer_list(call, docs, "tasks")
+
+
+@endpoint("tasks.get_types")
+def get_types(call: Call) -> Json:
+    """List the types that tasks have."""
+    docs = call.db.execute(sa.select(tasks.c.doc)).scalars()
+    return {"types": sorted({doc["type"] for doc in docs})}
+
+
+@endpoint("tasks.edit", "tasks.update", roles=PEOPLE)
+def edit(call: Call) -> Json:
+    """Replace whole fields of a task."""
+    doc = documents.own_task(call)
+    changed = _take_fields(call, doc)
+    documents.save_task(call.db, doc)
+    return {"updated": 1, "fields": changed}
+
+
+@endpoint("tasks.edit_hyper_params", roles=PEOPLE)
+def edit_hyper_params(call: Call) -> Json:
+    """Set parameters: all of them, a section's, or those that are named."""
+    doc = documents.own_task(call)
+    _require_draft(call, doc)
+    mode = call.body.get("replace_hyperparams")
+    given: dict[str, dict[str, Any]] = {}
+    for item in call.need("hyperparams"):
+        section = given.setdefault(str(item.get("section") or "Args"), {})
+        section[str(item["name"])] = {
+            name: value for name, value in item.items() if name != "method"
+        }
+    old: dict[str, Any] = {} if mode == "all" else doc["hyperparams"]
+    for section, items in given.items():
+        kept = {} if mode == "section" else old.get(section) or {}
+        old[section] = {**kept, **items}
+    doc["hyperparams"] = old
+    documents.save_task(call.db, doc)
+    return {"updated": 1}
+
+
+@endpoint("tasks.delete_hyper_params", roles=PEOPLE)
+def delete_hyper_params(call: Call) -> Json:
+    """Drop parameters or whole sections."""
+    doc = documents.own_task(call)
+    _require_draft(call, doc)
+    for item in call.need("hyperparams"):
+        section = doc["hyperparams"].get(item.get("section"), {})
+        if item.get("name"):
+            section.pop(item["name"], None)
+        else:
+            doc["hyperparams"].pop(item.get("section"), None)
+    documents.save_task(call.db, doc)
+    return {"deleted": 1}
+
+
+@endpoint("tasks.get_hyper_params")
+def get_hyper_params(call: Call) -> Json:
+    """Give the parameters of tasks."""
+    found = []
+    for task in call.need("tasks"):
+        sections = documents.get_task(call.db, task)["hyperparams"]
+        items = [item for one in sections.values() for item in one.values()]
+        found.append({"task": task, "hyperparams": items})
+    return {"params": found}
+
+
+@endpoint("tasks.edit_configuration", roles=PEOPLE)
+def edit_configuration(call: Call) -> Json:
+    """Set configuration items; the others stay unless all are replaced."""
+    doc = documents.own_task(call)
+    _require_draft(call, doc)
+    given = {
+        str(item["name"]): {k: v for k, v in item.items() if k != "method"}
+        for item in call.need("configuration")
+    }
+    old = {} if call.body.get("replace_configuration") else doc["configuration"]
+    doc["configuration"] = {**old, **given}
+    documents.save_task(call.db, doc)
+    return {"updated": 1}
+
+
+@endpoint("tasks.get_configurations")
+def get_configurations(call: Call) -> Json:
+    """Give the configuration items of tasks."""
+    names = call.body.get("names")
+    found = []
+    for task in call.need("tasks"):
+        items = documents.get_task(call.db, task)["configuration"].values()
+        kept = [item for item in items if not names or item["name"] in names]
+        found.append({"task": task, "configuration": kept})
+    return {"configurations": found}
+
+
+@endpoint("tasks.delete_configuration", roles=PEOPLE)
+def delete_configuration(call: Call) -> Json:
+    """Drop configuration items."""
+    doc = documents.own_task(call)
+    for name in call.need("configuration"):
+        doc["configuration"].pop(name, None)
+    documents.save_task(call.db, doc)
+    return {"deleted": 1}
+
+
+@endpoint("tasks.set_requirements")
+def set_requirements(call: Call) -> Json:
+    """Note the packages."""
+    doc = documents.own_task(call)
+    doc["script"]["requirements"] = call.need("requirements")
+    documents.save_task(call.db, doc)
+    return {"updated": 1, "fields": {}}
+
+
+@endpoint("tasks.add_or_update_artifacts", roles=PEOPLE)
+def add_or_update_artifacts(call: Call) -> Json:
+    """Add artifacts, or replace those of the same key and mode."""
+    doc = documents.own_task(call)
+    given = {
+        (one["key"], one.get("mode") or "output"): one for one in call.need("artifacts")
+    }
+    for one in given.values():
+        one.pop("method", None)
+        one["mode"] = one.get("mode") or "output"
+    kept = [
+        one
+        for one in doc["execution"].get("artifacts") or []
+        if (one["key"], one["mode"]) not in given
+    ]
+    doc["execution"]["artifacts"] = [*kept, *given.values()]
+    documents.save_task(call.db, doc)
+    return {"updated": 1}
+
+
+@endpoint("tasks.delete_artifacts", roles=PEOPLE)
+def delete_artifacts(call: Call) -> Json:
+    """Drop artifacts from the record."""
+    doc = documents.own_task(call)
+    gone = {(one["key"], one.get("mode") or "output") for one in call.need("artifacts")}
+    doc["execution"]["artifacts"] = [
+        one
+        for one in doc["execution"].get("artifacts") or []
+        if (one["key"], one["mode"]) not in gone
+    ]
+    documents.save_task(call.db, doc)
+    return {"deleted": 1}
+
+
+@endpoint("tasks.add_or_update_model", roles=PEOPLE)
+def add_or_update_model(call: Call) -> Json:
+    """Name a model as a task's input or output."""
+    doc = documents.own_task(call)
+    side = "input" if call.need("type") == "input" else "output"
+    name, model = call.need("name"), call.need("model")
+    rest = [one for one in doc["models"][side] if one["name"] != name]
+    doc["models"][side] = [*rest, {"name": name, "model": model}]
+    documents.save_task(call.db, doc)
+    return {"updated": 1}
+
+
+@endpoint("tasks.delete_models", roles=PEOPLE)
+def delete_models(call: Call) -> Json:
+    """Drop a task's references to models."""
+    doc = documents.own_task(call)
+    for one in call.need("models"):
+        side = one["type"]
+        doc["models"][side] = [
+            model for model in doc["models"][side] if model["name"] != one["name"]
+        ]
+    documents.save_task(call.db, doc)
+    return {"updated": 1}
+
+
+@endpoint("tasks.clone", roles=PEOPLE)
+def clone(call: Call) -> Json:
+    """Make a draft of a task's inputs."""
+    source = documents.get_task(call.db, call.need("task"))
+    body = call.body
+    doc = _fresh(call)
+    doc |= {name: copy.deepcopy(source[name]) for name in CLONED}
+    doc["name"] = documents.require_name(
+        body.get("new_task_name") or source["name"], "task"
+    )
+    doc["tags"] = list(body.get("new_task_tags") or source["tags"])
+    doc["system_tags"] = list(body.get("new_task_system_tags") or [])
+    doc["parent"] = body.get("new_task_parent") or source["id"]
+    doc["project"] = body.get("new_task_project") or source["project"]
+    if name := body.get("new_project_name"):
+        doc["project"] = documents.ensure_project(call, name)
+    if "new_task_comment" in body:
+        doc["comment"] = body["new_task_comment"] or ""
+    for part in ("hyperparams", "configuration"):
+        doc[part] |= body.get(f"new_task_{part}") or {}
+    doc["container"] = body.get("new_task_container") or doc["container"]
+    doc["models"]["input"] = list(source["models"]["input"])
+    doc["output"]["destination"] = source["output"].get("destination")
+    doc["execution"]["artifacts"] = [
+        one
+        for one in source["execution"].get("artifacts") or []
+        if one["mode"] == "input"
+    ]
+    for own in ("waylab_live", "waylab_verdict"):  # An earlier run's, not an input.
+        doc["configuration"].pop(own, None)
+    return {"id": _insert(call, doc)}
+
+
+@endpoint("tasks.move", roles=PEOPLE)
+def move(call: Call) -> Json:
+    """Move tasks to a project."""
+    target = call.body.get("project")
+    if not target:
+        target = documents.ensure_project(call, str(call.need("project_name")))
+    documents.get_project(call.db, target)
+    for task in call.need("ids"):
+        doc = documents.get_task(call.db, task)
+        documents.require_owner(call.who, doc)
+        doc["project"] = target
+        documents.save_task(call.db, doc)
+    return {"project_id": target}
+
+
+@endpoint("tasks.delete", roles=PEOPLE)
+def delete(call: Call) -> Json:
+    """Delete a task and what it reported; files are the file server's affair."""
+    doc = documents.own_task(call)
+    return {"deleted": True, **_delete(call, doc)}
+
+
+@endpoint("tasks.delete_many", roles=PEOPLE)
+def delete_many(call: Call) -> Json:
+    """Delete several tasks."""
+    done = []
+    for task in call.need("ids"):
+        doc = documents.get_task(call.db, task)
+        documents.require_owner(call.who, doc)
+        _delete(call, doc)
+        done.append({"id": task, "deleted": True})
+    return {"succeeded": done, "failed": []}
+
+
+@endpoint("tasks.archive", "tasks.archive_many", roles=PEOPLE)
+def archive(call: Call) -> Json:
+    """Put tasks out of sight."""
+    return _set_archived(call, archived=True)
+
+
+@endpoint("tasks.unarchive", "tasks.unarchive_many", roles=PEOPLE)
+def unarchive(call: Call) -> Json:
+    """Bring tasks back."""
+    return _set_archived(call, archived=False)
+
+
+def _set_archived(call: Call, *, archived: bool) -> Json:
+    done = []
+    many = "ids" in call.body
+    for task in call.body.get("ids") or call.need("tasks"):
+        doc = documents.get_task(call.db, task)
+        documents.require_owner(call.who, doc)
+        rest = [tag for tag in doc["system_tags"] if tag != "archived"]
+        doc["system_tags"] = [*rest, "archived"] if archived else rest
+        documents.save_task(call.db, doc)
+        done.append({"id": task, "archived" if archived else "unarchived": True})
+    word = "archived" if archived else "unarchived"
+    return {"succeeded": done, "failed": []} if many else {word: len(done)}
+
+
+def _fresh(call: Call) -> Json:
+    made = now()
+    return {
+        "id": new_id(),
+        "name": "",
+        "user": call.who.id,
+        "company": COMPANY,
+        "type": "training",
+        "status": "created",
+        "status_reason": "",
+        "status_message": "",
+        "status_changed": made,
+        "comment": "",
+        "created": made,
+        "last_update": made,
+        "last_change": made,
+        "project": None,
+        "parent": None,
+        "tags": [],
+        "system_tags": [],
+        "script": {},
+        "hyperparams": {},
+        "configuration": {},
+        "execution": {"artifacts": [], "parameters": {}},
+        "container": {},
+        "runtime": {},
+        "models": {"input": [], "output": []},
+        "output": {"destination": None},
+        "last_iteration": 0,
+        "last_metrics": {},
+        "last_worker": None,
+    }
+
+
+def _take_fields(call: Call, doc: Json) -> Json:
+    body = call.body
+    changed: Json = {}
+    if "project" in body:
+        if body["project"]:
+            documents.get_project(call.db, body["project"])
+        doc["project"] = changed["project"] = body["project"]
+    for name in EDITABLE:
+        if name not in body or body[name] is None:
+            continue
+        value = body[name]
+        if name == "name":
+            documents.require_name(value, "task")
+        if name == "output_dest":
+            doc["output"]["destination"] = value
+        elif name in ("script", "execution", "container", "models"):
+            if not isinstance(value, dict):
+                raise validation(f"{name} must be an object")
+            doc[name] = {**doc[name], **value}
+        else:
+            doc[name] = value
+        changed[name] = doc.get(name)
+    return changed
+
+
+def _insert(call: Call, doc: Json) -> str:
+    call.db.execute(
+        tasks.insert().values(
+            id=doc["id"],
+            project=doc["project"] or "",
+            user=doc["user"],
+            status=doc["status"],
+            created=doc["created"],
+            doc=doc,
+        )
+    )
+    return str(doc["id"])
+
+
+def _delete(call: Call, doc: Json) -> Json:
+    task = doc["id"]
+    if doc["status"] in ("in_progress", "queued") and not call.body.get("force"):
+        raise invalid_status(f"task {task} is {doc['status']}: stop it, or use force")
+    urls = {
+        "artifact_urls": [
+            one["uri"]
+            for one in doc["execution"].get("artifacts") or []
+            if one.get("uri")
+        ],
+        "event_urls": [],
+        "model_urls": [],
+    }
+    for table in (entries, logs, scalars, reports):
+        call.db.execute(table.delete().where(table.c.task == task))
+    call.db.execute(tasks.delete().where(tasks.c.id == task))
+    children = call.db.execute(
+        sa.select(sa.func.count()).where(models.c.task == task)
+    ).scalar_one()
+    return {
+        "updated_children": 0,
+        "updated_models": children,
+        "deleted_models": 0,
+        "urls": urls,
+    }
+
+
+def _require_draft(call: Call, doc: Json) -> None:
+    if doc["status"] != "created" and not call.body.get("force"):
+        raise invalid_status(
+            f"task {doc['id']} is {doc['status']}, no draft: use force"
+        )
+
+
+def _has_operators(words: list[Any]) -> bool:
+    return any(isinstance(one, str) and one.startswith(("-", "__$")) for one in words)

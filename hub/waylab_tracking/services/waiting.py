@@ -1,0 +1,98 @@
+"""The lines of tasks that wait, one a queue, in strict order."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from waylab_tracking.database import entries, queues, workers
+from waylab_tracking.errors import ApiError, invalid_queue
+from waylab_tracking.moment import now
+from waylab_tracking.registry import Json
+
+
+def queue_by_id(db: sa.Connection, queue: object) -> Json:
+    """Give a queue's document without its entries (400/701)."""
+    doc = db.execute(sa.select(queues.c.doc).where(queues.c.id == queue)).scalar()
+    if doc is None:
+        raise invalid_queue(queue)
+    return dict(doc)
+
+
+def queue_by_name(db: sa.Connection, name: str) -> Json:
+    """Give a queue's document by name (400/701)."""
+    doc = db.execute(sa.select(queues.c.doc).where(queues.c.name == name)).scalar()
+    if doc is None:
+        raise invalid_queue(name)
+    return dict(doc)
+
+
+def default_queue(db: sa.Connection) -> str:
+    """Give the id of the queue `default`."""
+    return str(queue_by_name(db, "default")["id"])
+
+
+def in_order(db: sa.Connection, queue: str) -> list[Json]:
+    """Give a queue's entries, the next one first."""
+    rows = db.execute(
+        sa.select(entries).where(entries.c.queue == queue).order_by(entries.c.place)
+    )
+    return [{"task": row.task, "added": row.added} for row in rows]
+
+
+def append(db: sa.Connection, queue: Json, task: str) -> None:
+    """Put a task at the end (400/706 if it waits somewhere)."""
+    refuse_if_waiting(db, task)
+    last = db.execute(
+        sa.select(sa.func.max(entries.c.place)).where(entries.c.queue == queue["id"])
+    ).scalar()
+    db.execute(
+        entries.insert().values(
+            task=task, queue=queue["id"], place=(last or 0) + 1, added=now()
+        )
+    )
+
+
+def refuse_if_waiting(db: sa.Connection, task: str) -> None:
+    """Refuse a task that is in a queue already (400/706)."""
+    where = db.execute(
+        sa.select(entries.c.queue).where(entries.c.task == task)
+    ).scalar()
+    if where is not None:
+        raise ApiError(400, 706, f"Task already queued: task={task}, queue={where}")
+
+
+def remove(db: sa.Connection, task: str, queue: str | None = None) -> int:
+    """Take a task out of its queue (or of this one only); give 1 or 0."""
+    statement = entries.delete().where(entries.c.task == task)
+    if queue is not None:
+        statement = statement.where(entries.c.queue == queue)
+    return int(db.execute(statement).rowcount)
+
+
+def place(db: sa.Connection, queue: str, task: str, index: int) -> int:
+    """Put a waiting task at an index of its queue; give the new index."""
+    order = [entry["task"] for entry in in_order(db, queue)]
+    if task not in order:
+        raise ApiError(400, 703, f"Task not queued: task={task}, queue={queue}")
+    order.remove(task)
+    index = max(0, min(index, len(order)))
+    order.insert(index, task)
+    for number, one in enumerate(order):
+        db.execute(
+            entries.update().where(entries.c.task == one).values(place=number + 1)
+        )
+    return index
+
+
+def index_of(db: sa.Connection, queue: str, task: str) -> int:
+    """Give a waiting task's index (400/703)."""
+    order = [entry["task"] for entry in in_order(db, queue)]
+    if task not in order:
+        raise ApiError(400, 703, f"Task not queued: task={task}, queue={queue}")
+    return order.index(task)
+
+
+def is_watched(db: sa.Connection, queue: str) -> bool:
+    """Say whether a worker serves the queue."""
+    docs = db.execute(sa.select(workers.c.doc)).scalars()
+    return any(queue in (doc.get("queues") or ()) for doc in docs)

@@ -1,0 +1,40 @@
+"""Settings of the tracking server: the only reader of its environment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class TrackingSettings(BaseSettings):
+    """Read from `WAYLAB_TRACKING_*`."""
+
+    model_config = SettingsConfigDict(env_prefix="WAYLAB_TRACKING_", frozen=True)
+
+    state: Path = Field(description="Folder of the database and the files.")
+    host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    port: int = Field(default=8008, ge=0, le=65535, description="Port to listen on.")
+    prefix: str = Field(
+        default="", description="Path under which a proxy shows the server."
+    )
+    public_url: str = Field(
+        default="", description="Base that a browser uses, prefix included."
+    )
+    system_key_file: Path | None = Field(
+        default=None,
+        description="JSON file with the keys of the system principal; made if absent.",
+    )
+    oauth_client_id: str = Field(default="", description="OAuth2 client of the pages.")
+    oauth_client_secret_file: Path | None = Field(
+        default=None, description="File that holds the OAuth2 client's secret."
+    )
+    oauth_authorize_url: str = Field(
+        default="", description="Where a browser is sent to sign in."
+    )
+    oauth_token_url: str = Field(default="", description="Where codes become tokens.")
+    oauth_userinfo_url: str = Field(default="", description="Who a token belongs to.")
+    oauth_name_claim: str = Field(
+        default="name", description="Field of the user information with the name."
+    )

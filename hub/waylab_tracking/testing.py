@@ -1,0 +1,143 @@
+"""A real tracking server for tests: a process of its own on a free port."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+READY_SECONDS = 30.0
+
+
+class Server:
+    """A running server; `kill` and `restart` are for tests of faults."""
+
+    def __init__(self, state: Path, port: int, settings: dict[str, str]) -> None:
+        """Nothing runs before `start`."""
+        self.state = state
+        self.port = port
+        self._settings = settings
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """Base of the API and the pages."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def files_url(self) -> str:
+        """Base of the file server."""
+        return f"{self.url}/files"
+
+    @property
+    def log(self) -> Path:
+        """What the server printed."""
+        return self.state / "server.log"
+
+    @property
+    def system(self) -> tuple[str, str]:
+        """Keys of the system principal."""
+        keys = json.loads((self.state / "system.json").read_text("utf-8"))
+        return keys["access_key"], keys["secret_key"]
+
+    def start(self) -> None:
+        """Start the process and wait until it answers."""
+        environ = {
+            **os.environ,
+            "WAYLAB_TRACKING_STATE": str(self.state),
+            "WAYLAB_TRACKING_PORT": str(self.port),
+            "WAYLAB_TRACKING_SYSTEM_KEY_FILE": str(self.state / "system.json"),
+            **self._settings,
+        }
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "waylab_tracking"],
+                env=environ,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        deadline = time.monotonic() + READY_SECONDS
+        while time.monotonic() < deadline and self._process.poll() is None:
+            try:
+                if httpx.get(f"{self.url}/debug.ping", trust_env=False).is_success:
+                    return
+            except httpx.TransportError:
+                time.sleep(0.05)
+        msg = f"The server did not start:\n{self.log.read_text('utf-8')}"
+        raise RuntimeError(msg)
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """End the process and wait for it."""
+        if self._process is not None:
+            self._process.send_signal(number)
+            try:
+                self._process.wait(10)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait(10)
+            self._process = None
+
+    def kill(self) -> None:
+        """End the process as a crash would."""
+        self.stop(signal.SIGKILL)
+
+    def restart(self) -> None:
+        """Kill the process and start another at the same address."""
+        self.kill()
+        self.start()
+
+    def call(self, endpoint: str, body: dict[str, Any], *, user: str = "") -> Any:
+        """Call as the system principal, or in a user's place."""
+        login = httpx.post(
+            f"{self.url}/auth.login", json={}, auth=self.system, trust_env=False
+        )
+        headers = {"Authorization": f"Bearer {login.json()['data']['token']}"}
+        if user:
+            headers["X-Clearml-Impersonate-As"] = user
+        answer = httpx.post(
+            f"{self.url}/{endpoint}",
+            json=body,
+            headers=headers,
+            timeout=30,
+            trust_env=False,
+        )
+        answer.raise_for_status()
+        return answer.json()["data"]
+
+    def create_user(self, name: str, role: str = "user") -> tuple[str, str]:
+        """Make a user (or take the one of that name) and give new keys."""
+        self.call("waylab.ensure_user", {"name": name, "role": role})
+        made = self.call("auth.create_credentials", {"label": "test"}, user=name)
+        return made["credentials"]["access_key"], made["credentials"]["secret_key"]
+
+
+@contextmanager
+def running_server(state: Path, **settings: str) -> Iterator[Server]:
+    """Run a server with its state in a folder.
+
+    `settings` are those of `TrackingSettings` by name, such as `prefix="/x"`.
+    """
+    state.mkdir(parents=True, exist_ok=True)
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+    named = {
+        f"WAYLAB_TRACKING_{name.upper()}": str(text) for name, text in settings.items()
+    }
+    server = Server(state, port, named)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
