@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 REQUEST_SECONDS = 5.0
 """Bounds each request, retries included: the loop goes round without a server too."""
 _STOP_TURN_SECONDS = 0.2
-_SETTLE_SECONDS = 15.0
+_SETTLE_SECONDS = 8.0
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
 
 

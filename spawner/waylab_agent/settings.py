@@ -44,8 +44,9 @@ class AgentSettings(BaseSettings):
     """Run each job under its owner's account (needs root)."""
     poll_seconds: float = Field(default=0.5, gt=0)
     """Time between two looks at the queues and at the running tasks' status."""
-    grace_seconds: float = Field(default=8.0, ge=0)
-    """Time that an aborted job has to save its work before it is killed."""
+    grace_seconds: float = Field(default=20.0, ge=0)
+    """Time that an aborted job has to save its work before it is killed: the runner
+    needs about 5 s to keep a partial notebook, a slow server more."""
     report_seconds: float = Field(default=30.0, gt=0)
     """Time between two reports of a worker whose task did not change."""
 
