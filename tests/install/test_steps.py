@@ -121,6 +121,8 @@ def test_every_python_package_is_installed_by_hash(clone: Path) -> None:
     pip, sync = recorder.commands
     assert "--require-hashes" in pip
     assert "--require-hashes" in sync
+    assert "--only-binary=:all:" in pip
+    assert "--only-binary=:all:" in sync
     assert str(clone / "hub/install/requirements.txt") in sync
     assert str(clone / "hub/install/node.txt") not in sync
 

@@ -163,8 +163,10 @@ class Installation:
     def _install_packages(self, runner: Runner) -> None:
         at = self._layout
         locks = [at.install / "uv.txt", at.lock(self._profile), *self._node_locks()]
-        # Labs run under other accounts and cannot write bytecode beside the sources.
-        self._uv(runner, ["sync", "--require-hashes", "--compile-bytecode", *locks])
+        # Wheels only: nothing is compiled, and no code of a package runs, here.
+        # Bytecode too: labs run under accounts that cannot write it.
+        options: Command = ["--require-hashes", "--only-binary=:all:"]
+        self._uv(runner, ["sync", *options, "--compile-bytecode", *locks])
         if self._node_home == node.WHEEL:
             node.link_wheel(at.bin)
 
