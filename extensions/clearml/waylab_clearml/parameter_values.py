@@ -67,10 +67,10 @@ def parse_value(parameter: Parameter, text: str) -> ParameterValue:
     if parameter.optional and (not stripped or stripped in NONE):
         return None
     if parameter.type is ParameterType.ANY:
-        value = _literal(stripped)
+        found = _literal(stripped)
         return _chosen(
             parameter,
-            text if value is _NO_LITERAL else cast("ParameterValue", value),
+            text if found is _NO_LITERAL else cast("ParameterValue", found),
         )
     return _chosen(parameter, _parse(parameter, stripped))
 

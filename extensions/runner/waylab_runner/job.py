@@ -9,7 +9,7 @@ import logging
 import signal
 import sys
 import time
-from pathlib import Path
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from waylab_clearml.errors import CredentialsError
@@ -19,10 +19,12 @@ from waylab_runner.kernel import DEFAULT_KERNEL, Kernel
 from waylab_runner.settings import Settings
 
 if TYPE_CHECKING:
+    from waylab_runner.results import Results
     from waylab_runner.source import Inputs
 
 logger = logging.getLogger(__name__)
 
+OUTPUT_NAME = "output.ipynb"
 EXIT_CODES = {Outcome.COMPLETED: 0, Outcome.FAILED: 1, Outcome.STOPPED: 143}
 # How long an interrupted cell may take to end before its kernel is killed.
 INTERRUPT_SECONDS = 3.0
@@ -240,6 +242,8 @@ class Job:
             self._console.say(f"[waylab] {verdict.reason.value}: {verdict.message}")
         else:
             sys.stderr.write(f"[waylab] {verdict.reason.value}: {verdict.message}\n")
+        if self._live is not None:
+            self._live.halt()
         await asyncio.gather(self._end_kernel(verdict), self._keep())
         if self._client is None:
             return
@@ -256,27 +260,36 @@ class Job:
             await kernel.end()
 
     async def _keep(self) -> None:
+        """Upload the output notebook and its page, side by side."""
         if self._inputs is None:
             return
         if self._execution is not None:
             self._execution.set_widgets_metadata()
-        await asyncio.to_thread(self._keep_in_thread, self._inputs, self._notebook)
-
-    def _keep_in_thread(self, inputs: Inputs, notebook: Any) -> None:
         results = importlib.import_module("waylab_runner.results")
-        keeper = results.Results(self._client, self._settings.task_id, inputs.folder)
-        stem = inputs.notebook_path.stem
-        path: Path = self._settings.job_dir / results.OUTPUT_NAME
-        self._live.close(wait_seconds=DELIVERY_SECONDS)
-        self._attempt(keeper.keep_notebook, notebook, path, stem)
-        self._attempt(keeper.keep_page, notebook, stem)
+        keeper = results.Results(
+            self._client, self._settings.task_id, self._inputs.folder
+        )
+        stem = self._inputs.notebook_path.stem
+        await asyncio.gather(
+            asyncio.to_thread(self._keep_notebook, keeper, stem),
+            asyncio.to_thread(self._attempt, keeper.keep_page, self._notebook, stem),
+        )
 
-    def _attempt(self, step: Any, *arguments: Any) -> None:
+    def _keep_notebook(self, keeper: Results, stem: str) -> None:
+        path = self._settings.job_dir / OUTPUT_NAME
+        kept = self._attempt(keeper.keep_notebook, self._notebook, path, stem)
+        self._live.stop(wait_seconds=DELIVERY_SECONDS)
+        if not kept:
+            self._attempt(self._live.send_rest)
+
+    def _attempt(self, step: Callable[..., None], *arguments: Any) -> bool:
         """Do one step of the end; its failure must not keep the others from it."""
         try:
             step(*arguments)
         except Exception:  # A verdict matters more than any of the files.
             logger.exception("A part of the result could not be kept")
+            return False
+        return True
 
 
 def _is_python(notebook: Any) -> bool:

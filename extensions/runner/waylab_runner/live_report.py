@@ -44,7 +44,7 @@ class LiveReport:
         self._folder = f"{folder}/artifacts/live"
         self._wake = threading.Condition()
         self._pending: dict[int, _Outcome] = {}
-        self._skeleton: bytes | None = None
+        self._skeleton = b""
         self._code_cells: list[int] = []
         self._current: int | None = None
         self._done: set[int] = set()
@@ -52,7 +52,7 @@ class LiveReport:
         self._closing = False
         self._index: live.Index | None = None
         self._blobs: dict[str, str] = {}
-        self._count = 0
+        self._segments = 0
         self._percent = -1
         self._thread = threading.Thread(target=self._work, name="live", daemon=True)
 
@@ -85,14 +85,26 @@ class LiveReport:
             self._moved = True
             self._wake.notify()
 
-    def close(self, *, wait_seconds: float) -> None:
-        """Send what is left, and stop; give up after `wait_seconds`."""
+    def halt(self) -> None:
+        """Begin no further upload: the final notebook, about to come, has it all."""
         with self._wake:
             self._closing = True
             self._current = None
             self._wake.notify()
+
+    def stop(self, *, wait_seconds: float) -> None:
+        """Halt, and wait until what was under way is sent, or `wait_seconds`."""
+        self.halt()
         if self._thread.ident is not None:
             self._thread.join(wait_seconds)
+
+    def send_rest(self) -> None:
+        """Send what was kept back, for want of a final notebook; after `stop`.
+
+        Raises:
+            ClearMLError: the server is away or refuses.
+        """
+        self._send(halting=False)
 
     def _work(self) -> None:
         last_ping = 0.0
@@ -102,43 +114,56 @@ class LiveReport:
                     lambda: self._closing or self._moved, timeout=PING_SECONDS
                 )
                 closing, self._moved = self._closing, False
-                pending, self._pending = self._pending, {}
-                current, finished = self._current, len(self._done)
             try:
-                self._send(pending, current, finished)
+                self._send()
                 if time.monotonic() - last_ping > PING_SECONDS:
                     self._client.call("tasks.ping", {"task": self._task_id})
                     last_ping = time.monotonic()
             except ClearMLError as error:
                 logger.warning("Live output is held up: %s", error)
-                with self._wake:
-                    # Newer outputs of the same cell, if any, are the right ones.
-                    self._pending = {**pending, **self._pending}
-                    self._moved = True
+                self._moved = True
             if closing:
                 return
             with self._wake:
                 self._wake.wait_for(lambda: self._closing, timeout=FLUSH_SECONDS)
 
-    def _send(
-        self, pending: dict[int, _Outcome], current: int | None, finished: int
-    ) -> None:
-        if self._index is None and self._skeleton is not None:
+    def _send(self, *, halting: bool = True) -> None:
+        if self._index is None:
             uri = self._upload("notebook.json", self._skeleton)
             self._index = live.Index(uri, len(self._code_cells), None)
-            self._skeleton = None
-        if self._index is None:
-            return
-        segments = list(self._index.segments)
-        while pending:
-            uri, cells = self._upload_segment(pending)
-            segments.append(live.Segment(uri, cells))
-            for place in cells:
-                del pending[place]
+        while not (halting and self._closing):
+            batch = self._take_batch()
+            if not batch:
+                break
+            try:
+                segment = self._upload_segment(batch)
+            except ClearMLError:
+                with self._wake:
+                    # Newer outputs of the same cell, if any, are the right ones.
+                    self._pending = {**batch, **self._pending}
+                raise
             # Kept at once: what is uploaded is never uploaded again.
-            self._index = replace(self._index, segments=tuple(segments))
-        self._index = replace(
-            self._index,
+            segments = (*self._index.segments, segment)
+            self._index = replace(self._index, segments=segments)
+        self._publish_index(self._index)
+        self._report_progress()
+
+    def _take_batch(self) -> dict[int, _Outcome]:
+        """Take the first of the waiting cells, as many as a file may hold."""
+        batch: dict[int, _Outcome] = {}
+        size = 0
+        with self._wake:
+            for place in sorted(self._pending):
+                batch[place] = self._pending.pop(place)
+                size += sum(map(len, batch[place].outputs))
+                if size >= SEGMENT_BYTES:
+                    break
+        return batch
+
+    def _publish_index(self, index: live.Index) -> None:
+        current = self._current
+        index = replace(
+            index,
             cell_place=current,
             cell_current=None if current is None else self._code_cells.index(current),
         )
@@ -146,37 +171,27 @@ class LiveReport:
             "name": live.CONFIGURATION_NAME,
             "type": "json",
             "description": "Where the output notebook is while the run goes on.",
-            "value": self._index.to_json(),
+            "value": index.to_json(),
         }
         self._client.call(
             "tasks.edit_configuration",
             {"task": self._task_id, "configuration": [item], "force": True},
         )
-        self._report_progress(finished)
 
-    def _upload_segment(
-        self, pending: dict[int, _Outcome]
-    ) -> tuple[str, tuple[int, ...]]:
-        """Upload a file for the first of the pending cells, as many as it may hold."""
-        cells: list[bytes] = []
-        places: list[int] = []
-        size = 0
-        for place, outcome in sorted(pending.items()):
-            outputs = [self._stored(output) for output in outcome.outputs]
-            part = b'"%d":{"execution_count":%s,"outputs":[%s]}' % (
+    def _upload_segment(self, batch: dict[int, _Outcome]) -> live.Segment:
+        parts = [
+            b'"%d":{"execution_count":%s,"outputs":[%s]}'
+            % (
                 place,
                 json.dumps(outcome.execution_count).encode(),
-                b",".join(outputs),
+                b",".join(map(self._stored, outcome.outputs)),
             )
-            places.append(place)
-            cells.append(part)
-            size += len(part)
-            if size >= SEGMENT_BYTES:
-                break
-        content = b'{"format":%d,"cells":{%s}}' % (live.FORMAT, b",".join(cells))
-        self._count += 1
-        uri = self._upload(f"segment-{self._count:05}.json", content)
-        return uri, tuple(places)
+            for place, outcome in batch.items()
+        ]
+        content = b'{"format":%d,"cells":{%s}}' % (live.FORMAT, b",".join(parts))
+        self._segments += 1
+        uri = self._upload(f"segment-{self._segments:05}.json", content)
+        return live.Segment(uri, tuple(batch))
 
     def _stored(self, output: bytes) -> bytes:
         """Give an output as it stands in a segment: itself, or where it is."""
@@ -192,10 +207,10 @@ class LiveReport:
             f"{self._folder}/{name}", content, "application/json"
         )
 
-    def _report_progress(self, finished: int) -> None:
+    def _report_progress(self) -> None:
         """Set the task's progress as `Task.set_progress` of the SDK does."""
         total = len(self._code_cells)
-        percent = 100 * finished // total if total else 100
+        percent = 100 * len(self._done) // total if total else 100
         if percent == self._percent:
             return
         task = self._client.call(

@@ -17,7 +17,6 @@ from waylab_runner.page import render
 
 logger = logging.getLogger(__name__)
 
-OUTPUT_NAME = "output.ipynb"
 ENDPOINTS = {
     Outcome.COMPLETED: "tasks.completed",
     Outcome.FAILED: "tasks.failed",
