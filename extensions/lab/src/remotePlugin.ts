@@ -85,8 +85,7 @@ function activateRemote(
     );
 
   commands.addCommand(CommandIds.runRemotely, {
-    label: args =>
-      args.toolbar ? trans.__('Run remotely…') : trans.__('Run Remotely…'),
+    label: trans.__('Run Remotely…'),
     caption: trans.__('Run this notebook on a queue'),
     icon: runRemotelyIcon,
     isEnabled: () => notebooks.currentWidget !== null,

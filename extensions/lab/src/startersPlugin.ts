@@ -38,8 +38,9 @@ function activateStarters(
   const trans = (translator ?? nullTranslator).load(TRANSLATION_DOMAIN);
   const { commands } = app;
   commands.addCommand(CommandIds.newFromStarter, {
-    label: args => String(args.title ?? trans.__('New from Starter')),
-    caption: args => String(args.description ?? ''),
+    label: args =>
+      shortTitle(String(args.title ?? trans.__('New from Starter'))),
+    caption: args => [args.title, args.description].filter(Boolean).join('\n'),
     icon: starterIcon,
     execute: async args => {
       const cwd = String(args.cwd ?? browser?.model.path ?? '');
@@ -66,4 +67,10 @@ function activateStarters(
     // The launcher is complete without; the sidebar tells what is wrong.
     () => undefined
   );
+}
+
+/** What fits on a card: of `Vision: recognise digits` the first word. */
+function shortTitle(title: string): string {
+  const [first] = title.split(':');
+  return first.trim() || title;
 }

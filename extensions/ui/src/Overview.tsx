@@ -30,8 +30,7 @@ export function Overview({ run }: { readonly run: RunDetails }): JSX.Element {
     [trans.__('Started'), run.started === null ? '' : formatTime(run.started)],
     [trans.__('Ended'), run.ended === null ? '' : formatTime(run.ended)],
     [trans.__('Duration'), runDuration(run, now)],
-    [trans.__('Tags'), run.tags.join(', ')],
-    [trans.__('Run'), run.id]
+    [trans.__('Tags'), run.tags.join(', ')]
   ];
   return (
     <div className="wl-Overview">
@@ -45,6 +44,10 @@ export function Overview({ run }: { readonly run: RunDetails }): JSX.Element {
               <dd>{value}</dd>
             </div>
           ))}
+        <div className="wl-Facts-item">
+          <dt>{trans.__('Run id')}</dt>
+          <dd className="wl-Code">{run.id}</dd>
+        </div>
       </dl>
     </div>
   );
@@ -70,7 +73,9 @@ function Status({ run }: { readonly run: RunDetails }): JSX.Element | null {
           <div>
             {run.stopping
               ? trans.__('Stopping…')
-              : label || trans.__('Running…')}
+              : label
+                ? trans.__('Running %1', label)
+                : trans.__('Running…')}
           </div>
           {run.progress !== null && (
             <ProgressBar

@@ -58,7 +58,6 @@ export function RunFilters({
       <div className="wl-Filters-selects">
         <Choice
           label={trans.__('State')}
-          all={trans.__('Any state')}
           value={filter.state}
           options={RUN_STATES.map(state => [
             state,
@@ -70,14 +69,12 @@ export function RunFilters({
         />
         <Choice
           label={trans.__('Queue')}
-          all={trans.__('Any queue')}
           value={filter.queue}
           options={queues.map(name => [name, name])}
           onChange={queue => void model.setFilter({ queue })}
         />
         <Choice
           label={trans.__('Project')}
-          all={trans.__('Any project')}
           value={filter.project}
           options={projects.map(name => [name, name])}
           onChange={project => void model.setFilter({ project })}
@@ -165,17 +162,16 @@ function Segment({
 
 function Choice({
   label,
-  all,
   value,
   options,
   onChange
 }: {
   readonly label: string;
-  readonly all: string;
   readonly value: string;
   readonly options: readonly (readonly [string, string])[];
   readonly onChange: (value: string) => void;
 }): JSX.Element {
+  const { trans } = useServices();
   // A chosen value stays on show when the choices no longer hold it.
   const known = value === '' || options.some(([one]) => one === value);
   return (
@@ -186,7 +182,7 @@ function Choice({
       value={value}
       onChange={event => onChange(event.target.value)}
     >
-      <option value="">{all}</option>
+      <option value="">{value ? trans.__('%1: any', label) : label}</option>
       {!known && <option value={value}>{value}</option>}
       {options.map(([one, text]) => (
         <option key={one} value={one}>

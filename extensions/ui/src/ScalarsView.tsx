@@ -77,5 +77,12 @@ function byMetric(
   for (const one of series) {
     charts.set(one.metric, [...(charts.get(one.metric) ?? []), one]);
   }
-  return [...charts.entries()];
+  // The machine's own figures come after what the notebook reports.
+  return [...charts.entries()].sort(
+    ([one], [other]) => Number(isMonitor(one)) - Number(isMonitor(other))
+  );
+}
+
+function isMonitor(metric: string): boolean {
+  return metric.startsWith(':monitor');
 }
