@@ -11,7 +11,7 @@ from waylab_tracking.identity import (
     TOKEN_SECONDS,
     make_credentials,
 )
-from waylab_tracking.registry import PEOPLE, Call, Json, endpoint
+from waylab_tracking.registry import Call, Json, endpoint
 
 
 @endpoint("auth.login")
@@ -23,7 +23,7 @@ def login(call: Call) -> Json:
     return {"token": call.identity.token(call.who, seconds)}
 
 
-@endpoint("auth.create_credentials", roles=PEOPLE)
+@endpoint("auth.create_credentials")
 def create(call: Call) -> Json:
     """Make a key pair of the caller's."""
     _no_job(call)
@@ -31,7 +31,7 @@ def create(call: Call) -> Json:
     return {"credentials": make_credentials(call.db, call.who.id, label)}
 
 
-@endpoint("auth.get_credentials", roles=PEOPLE)
+@endpoint("auth.get_credentials")
 def get_all(call: Call) -> Json:
     """List the caller's keys, without their secrets."""
     rows = call.db.execute(
@@ -46,7 +46,7 @@ def get_all(call: Call) -> Json:
     }
 
 
-@endpoint("auth.revoke_credentials", roles=PEOPLE)
+@endpoint("auth.revoke_credentials")
 def revoke(call: Call) -> Json:
     """Make one of the caller's key pairs useless."""
     _no_job(call)
