@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
+from collections.abc import Iterable
 
 from waylab_hub.errors import HubError
 from waylab_hub.hub_api import HubApi
@@ -83,6 +84,20 @@ async def ensure_users(tracking: Tracking, users: Users) -> None:
     """
     for user in await asyncio.to_thread(users.all):
         await tracking.ensure_user(user.name, "admin" if user.admin else "user")
+
+
+async def ensure_queues(tracking: Tracking, names: Iterable[str]) -> None:
+    """Make the site's queues that tracking does not have yet.
+
+    Raises:
+        TrackingError: tracking refuses or does not answer.
+    """
+    data = await tracking.call("queues.get_all", {"only_fields": ["name"]})
+    found = data.get("queues")
+    known = {queue["name"] for queue in found} if isinstance(found, list) else set()
+    for name in names:
+        if name not in known:
+            await tracking.call("queues.create", {"name": name})
 
 
 async def follow_removals(

@@ -38,6 +38,7 @@ from waylab_hub.provisioning import (
     ensure_agent_keys,
     ensure_operator,
     ensure_system_keys,
+    ensure_queues,
     ensure_users,
     follow_removals,
 )
@@ -215,6 +216,8 @@ class Running:
             prepared.state, self._tracking, prepared.ports, prepared.admin
         )
         await ensure_users(self._tracking, prepared.users)
+        site = self._site()
+        await ensure_queues(self._tracking, (queue.name for queue in site.queues))
 
     async def _follow_removals(self) -> None:
         async with self._hub() as hub:

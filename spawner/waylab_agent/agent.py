@@ -162,7 +162,8 @@ class Agent:
             for queue in answer.get("queues") or ()
             if queue.get("name") in self._names
         }
-        if missing := set(self._names) - set(found):
+        missing = set(self._names) - set(found)
+        if missing and (not self._queue_ids or found != self._queue_ids):
             logger.warning("No such queue yet: %s", ", ".join(sorted(missing)))
         self._queue_ids = found
 
