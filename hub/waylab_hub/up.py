@@ -37,8 +37,8 @@ from waylab_hub.provisioning import (
     SYSTEM_KEY_FILE,
     ensure_agent_keys,
     ensure_operator,
-    ensure_system_keys,
     ensure_queues,
+    ensure_system_keys,
     ensure_users,
     follow_removals,
 )
