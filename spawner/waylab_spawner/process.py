@@ -195,6 +195,7 @@ class WaylabProcessSpawner(LocalProcessSpawner):  # type: ignore[misc]
                 return (pid,) if processes.is_same(pid, started) else ()
 
             await asyncio.to_thread(processes.end, lab, grace_seconds=grace)
+            lab()
         await self._end_marked()
         self.clear_state()
 
