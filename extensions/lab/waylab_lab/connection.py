@@ -23,7 +23,7 @@ class Connection:
         """Keep the settings; nothing is sent yet."""
         self.settings = settings
         self._client: Client | None = None
-        self._user_id: str | None = None
+        self._user: tuple[str, str] | None = None
         self._lock = threading.Lock()
 
     async def run(
@@ -53,9 +53,9 @@ class Connection:
 
     async def user_id(self) -> str:
         """Give the id of the user as whom this lab acts."""
-        if self._user_id is None:
-            self._user_id, _ = await self.run(current_user)
-        return self._user_id
+        if self._user is None:
+            self._user = await self.run(current_user)
+        return self._user[0]
 
     def close(self) -> None:
         """Close the client, if one was made."""

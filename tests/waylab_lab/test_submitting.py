@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from tests.waylab_lab.rig import Lab, write_notebook
+
+SOURCE = """epochs: int = 3  # passes over the data
+rate: float | None = None
+model = "resnet"
+"""
+
+
+def form(path: str, **change: Any) -> dict[str, Any]:
+    return {
+        "path": path,
+        "queue": "default",
+        "name": "a run",
+        "project": "Notebooks",
+        "parameters": {},
+        "files": [],
+        "time_limit_seconds": None,
+        "idempotency_key": f"key of {path}",
+        **change,
+    }
+
+
+def refusal(lab: Lab, body: dict[str, Any]) -> dict[str, str]:
+    return dict(lab.post("submit", body, 422)["fields"])
+
+
+def test_a_notebook_in_the_editor_gives_its_fields(lab: Lab) -> None:
+    path = write_notebook(lab.root / "open.ipynb", SOURCE)
+    notebook = json.loads(path.read_text("utf-8"))
+    fields = lab.post("parameters", {"notebook": notebook})["parameters"]
+    assert fields[0] == {
+        "name": "epochs",
+        "type": "int",
+        "text": "3",
+        "is_none": False,
+        "help": "passes over the data",
+        "choices": [],
+        "optional": False,
+        "computed": False,
+    }
+    assert (fields[1]["optional"], fields[1]["is_none"]) == (True, True)
+    assert fields[2]["text"] == "resnet"
+
+
+def test_a_notebook_on_disk_gives_its_fields(lab: Lab) -> None:
+    write_notebook(lab.root / "closed.ipynb", SOURCE)
+    fields = lab.post("parameters", {"path": "closed.ipynb"})["parameters"]
+    assert [field["name"] for field in fields] == ["epochs", "rate", "model"]
+
+
+def test_a_notebook_with_braces_is_submitted_with_its_files(lab: Lab) -> None:
+    write_notebook(lab.root / "work" / "a{b}.ipynb", SOURCE)
+    (lab.root / "data").mkdir()
+    (lab.root / "data" / "x.csv").write_text("1,2\n", "utf-8")
+    made = lab.post(
+        "submit",
+        form(
+            "work/a{b}.ipynb",
+            name="a{b}",
+            files=["data"],
+            parameters={"epochs": "7", "rate": None},
+            time_limit_seconds=60,
+        ),
+        201,
+    )
+    assert (made["queue"], made["position"]) == ("default", 1)
+    run = lab.get(f"runs/{made['task_id']}")
+    assert (run["name"], run["state"]) == ("a{b}", "queued")
+    assert run["project"] == "Notebooks"
+    values = {one["name"]: one["value"] for one in run["parameters"]}
+    assert (values["epochs"], values["model"]) == ("7", "resnet")
+    assert [artifact["key"] for artifact in run["artifacts"]] == ["bundle"]
+
+
+def test_the_same_wish_twice_is_one_run(lab: Lab) -> None:
+    write_notebook(lab.root / "twice.ipynb", SOURCE)
+    first = lab.post("submit", form("twice.ipynb", queue="regression"), 201)
+    again = lab.post("submit", form("twice.ipynb", queue="regression"), 201)
+    assert again["task_id"] == first["task_id"]
+    assert lab.get("runs", queue="regression")["total"] == 1
+
+
+def test_every_wrong_field_is_named_at_once(lab: Lab) -> None:
+    write_notebook(lab.root / "wrong.ipynb", SOURCE)
+    given = {"epochs": "many", "rate": "0.1", "unknown": "1"}
+    wrong = refusal(lab, form("wrong.ipynb", parameters=given, files=["no/such file"]))
+    assert set(wrong) == {"parameters.epochs", "parameters.unknown", "files"}
+    assert "'many'" in wrong["parameters.epochs"]
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"queue": "no-such-queue"}, "queue"),
+        ({"queue": ""}, "queue"),
+        ({"name": " "}, "name"),
+        ({"project": "ab"}, "project"),
+        ({"time_limit_seconds": 0}, "time_limit_seconds"),
+        ({"path": "missing.ipynb"}, "notebook"),
+        ({"path": "../outside.ipynb"}, "path"),
+        ({"path": "/../outside.ipynb"}, "path"),
+        ({"path": ".hidden/a.ipynb"}, "path"),
+        ({"files": ["../outside"]}, "files"),
+        ({"files": [".ssh"]}, "files"),
+    ],
+)
+def test_bad_input_is_refused_at_its_field(
+    lab: Lab, change: dict[str, Any], field: str
+) -> None:
+    write_notebook(lab.root / "good.ipynb", SOURCE)
+    assert field in refusal(lab, {**form("good.ipynb"), **change})
+
+
+def test_a_hostile_parameter_name_is_refused(lab: Lab) -> None:
+    write_notebook(lab.root / "hostile.ipynb", SOURCE)
+    name = "x\nimport os"
+    wrong = refusal(lab, form("hostile.ipynb", parameters={name: "1"}))
+    assert set(wrong) == {f"parameters.{name}"}
+
+
+def test_a_link_out_of_the_folder_is_refused(lab: Lab) -> None:
+    outside = write_notebook(lab.root.parent / "outside.ipynb", SOURCE)
+    (lab.root / "link.ipynb").symlink_to(outside)
+    assert "outside of the lab's folder" in refusal(lab, form("link.ipynb"))["path"]
+
+
+def test_a_run_is_repeated_with_an_edited_parameter(lab: Lab) -> None:
+    write_notebook(lab.root / "again.ipynb", SOURCE)
+    first = lab.post("submit", form("again.ipynb", parameters={"epochs": "5"}), 201)
+    path = f"runs/{first['task_id']}/rerun"
+    fields = {field["name"]: field for field in lab.get(path)["parameters"]}
+    assert (fields["epochs"]["text"], fields["rate"]["is_none"]) == ("5", True)
+    wish = {
+        "queue": "nlp",
+        "name": "again",
+        "parameters": {"rate": "0.5"},
+        "idempotency_key": "a wish to repeat",
+    }
+    made = lab.post(path, wish, 201)
+    assert made["task_id"] != first["task_id"]
+    run = lab.get(f"runs/{made['task_id']}")
+    values = {one["name"]: one["value"] for one in run["parameters"]}
+    assert (values["epochs"], values["rate"]) == ("5", "0.5")
+    wrong = lab.post(path, {**wish, "parameters": {"epochs": "x"}}, 422)
+    assert set(wrong["fields"]) == {"parameters.epochs"}
