@@ -323,13 +323,17 @@ def _is_loopback(url: str) -> bool:
 
 
 def _data(answer: httpx.Response, endpoint: str) -> dict[str, Any]:
+    try:
+        envelope = answer.json()
+        data, _ = envelope.get("data"), envelope["meta"]
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        msg = (
+            f"{answer.url} does not answer as ClearML does (HTTP {answer.status_code}, "
+            f"{answer.text[:100]!r}): is this the address of an API server?"
+        )
+        raise ProtocolError(msg) from error
     if answer.is_error:
         raise _refusal(answer, endpoint)
-    try:
-        data = answer.json()["data"]
-    except (ValueError, KeyError, TypeError) as error:
-        msg = f"The answer to {endpoint} is not ClearML's: {answer.text[:200]!r}."
-        raise ProtocolError(msg) from error
     return data if isinstance(data, dict) else {}
 
 

@@ -28,6 +28,9 @@ OUTPUT_NAME = "output.ipynb"
 EXIT_CODES = {Outcome.COMPLETED: 0, Outcome.FAILED: 1, Outcome.STOPPED: 143}
 # How long an interrupted cell may take to end before its kernel is killed.
 INTERRUPT_SECONDS = 3.0
+# How long a kernel may take to end by itself: the SDK in it flushes what it has.
+FLUSH_SECONDS = 60.0
+HURRIED_SECONDS = 5.0
 # How long the last outputs may take to reach a server that is away for a while.
 DELIVERY_SECONDS = 600.0
 
@@ -254,10 +257,8 @@ class Job:
         kernel, self._kernel = self._kernel, None
         if kernel is None:
             return
-        if verdict.outcome is Outcome.STOPPED or verdict.reason is Reason.TIMEOUT:
-            await kernel.kill()
-        else:
-            await kernel.end()
+        hurried = verdict.outcome is Outcome.STOPPED or verdict.reason is Reason.TIMEOUT
+        await kernel.end(HURRIED_SECONDS if hurried else FLUSH_SECONDS)
 
     async def _keep(self) -> None:
         """Upload the output notebook and its page, side by side."""

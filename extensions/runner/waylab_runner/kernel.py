@@ -18,8 +18,6 @@ from waylab_runner.memory import MemoryWitness
 
 DEFAULT_KERNEL = "python3"
 READY_SECONDS = 120.0
-# A kernel in which the SDK is at work flushes what it has to report when it ends.
-GRACE_SECONDS = 60.0
 
 
 class Kernel:
@@ -48,7 +46,6 @@ class Kernel:
         kernelspec = importlib.import_module("jupyter_client.kernelspec")
         witness = MemoryWitness()
         manager = jupyter_client.AsyncKernelManager(kernel_name=name)
-        manager.shutdown_wait_time = GRACE_SECONDS
         try:
             kernelspec.KernelSpecManager().get_kernel_spec(name)
         except kernelspec.NoSuchKernel as error:
@@ -125,8 +122,9 @@ class Kernel:
         """End the kernel at once, with all that it started in its session."""
         await self._shut_down(now=True)
 
-    async def end(self) -> None:
-        """End the kernel, giving what runs in it time to flush."""
+    async def end(self, seconds: float) -> None:
+        """End the kernel, giving what runs in it some time to flush."""
+        self.manager.shutdown_wait_time = seconds
         await self._shut_down(now=False)
 
     async def death(self) -> tuple[Reason, str]:
