@@ -201,7 +201,7 @@ def _running(state: State, environment: Environment) -> Iterator[Check]:
 
 def _ping(url: str) -> str:
     try:
-        response = httpx.get(f"{url}/debug.ping", timeout=5.0)
+        response = httpx.get(f"{url}/debug.ping", timeout=5.0, trust_env=False)
     except httpx.HTTPError as error:
         msg = f"{url} does not answer ({error}): `waylab restart tracking`."
         raise StartError(msg) from error

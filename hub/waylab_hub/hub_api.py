@@ -25,6 +25,7 @@ class HubApi:
             base_url=f"http://127.0.0.1:{port}/hub/api",
             headers={"Authorization": f"token {token}"},
             timeout=10.0,
+            trust_env=False,
         )
 
     async def __aenter__(self) -> Self:

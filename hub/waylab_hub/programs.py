@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from waylab_hub.assemble import TRACKING_CALLBACK, TRACKING_CLIENT, TRACKING_PREFIX
+from waylab_hub.assemble import TRACKING_CLIENT, TRACKING_PREFIX
 from waylab_hub.ports import LOOPBACK, Ports
 from waylab_site.inventory import Inventory, job_devices, job_slots
 from waylab_site.model import Node, Site
@@ -108,10 +108,9 @@ def _tracking(blueprint: Blueprint) -> Program:
         "PUBLIC_URL": web_url(ports),
         "SYSTEM_KEY_FILE": str(state.secrets / "tracking-system.json"),
         "OAUTH_CLIENT_ID": TRACKING_CLIENT,
-        "OAUTH_CLIENT_SECRET": state.secret("oauth-secret"),
+        "OAUTH_CLIENT_SECRET_FILE": str(state.secret_file("oauth-secret")),
         # Without a host: whatever name the browser knows the hub by stays in use.
         "OAUTH_AUTHORIZE_URL": "/hub/api/oauth2/authorize",
-        "OAUTH_REDIRECT_URI": TRACKING_CALLBACK,
         "OAUTH_TOKEN_URL": f"{hub_api}/oauth2/token",
         "OAUTH_USERINFO_URL": f"{hub_api}/user",
         "OAUTH_NAME_CLAIM": "name",

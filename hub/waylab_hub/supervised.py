@@ -65,7 +65,7 @@ class Supervised:
         self._process: Process | None = None
         self._task: asyncio.Task[None] | None = None
         self._restart_now = asyncio.Event()
-        self._gone = asyncio.Event()
+        self._over = asyncio.Event()  # Of the present process; each has its own.
         self._stopping = False
         self._condition = Condition.STOPPED
         self._since = time.time()
@@ -87,8 +87,9 @@ class Supervised:
         self.ready.clear()
         self._restart_now.set()
         if self._process is not None:
+            over = self._over
             await self._end(self._process, signal.SIGTERM)
-            await self._gone.wait()
+            await over.wait()
 
     async def stop(self) -> None:
         """End it for good: its own signal, then SIGKILL after its grace time."""
@@ -148,7 +149,7 @@ class Supervised:
         await self._take_lock()
         try:
             self._process = await self._spawn()
-            self._gone.clear()
+            self._over = asyncio.Event()
         finally:
             self._lock.release()  # The child holds it from here on.
         self._set(Condition.STARTING)
@@ -162,7 +163,7 @@ class Supervised:
             _signal_group(self._process.pid, signal.SIGKILL)
             self._process = None
             self.ready.clear()
-            self._gone.set()
+            self._over.set()
 
     async def _take_lock(self) -> None:
         if self._lock.is_held():

@@ -54,7 +54,7 @@ from waylab_site.loading import default_text, load
 from waylab_site.model import Site
 from waylab_site.state import State, barrier, write_private
 from waylab_spawner import processes
-from waylab_spawner.environment import SYSTEM_PATH
+from waylab_spawner.environment import SYSTEM_PATH, kept
 from waylab_spawner.errors import TrackingError
 from waylab_spawner.tracking import Tracking
 
@@ -62,7 +62,7 @@ _log = logging.getLogger(__name__)
 
 FIRST_ADMIN = "admin"
 _LABS_SECONDS = 20.0
-_PASSED_ON = ("HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "SSL_CERT_FILE")
+_PASSED_ON = ("HOME", "TMPDIR")
 
 Say = Callable[[str], None]
 
@@ -135,7 +135,7 @@ class Running:
         self._prepared = prepared
         self._say = say
         self._stop = asyncio.Event()
-        self._client = httpx.AsyncClient(timeout=5.0)
+        self._client = httpx.AsyncClient(timeout=5.0, trust_env=False)
         self._tracking = Tracking(
             tracking_url(prepared.ports), ensure_system_keys(prepared.state)
         )
@@ -339,18 +339,19 @@ def write_hub_settings(prepared: Prepared, site: Site) -> None:
         logs=state.root / "logs",
         homes=state.homes,
         pages=prepared.templates / "hub",
-        notebooks=prepared.templates / "notebooks",
+        notebooks=prepared.templates,
     )
     write_private(hub_settings_file(state), settings.model_dump_json())
 
 
 def base_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """Give what every program gets of the operator's environment."""
-    kept = {name: environ[name] for name in _PASSED_ON if name in environ}
+    own = {name: environ[name] for name in _PASSED_ON if name in environ}
     # The programs may need what the operator's PATH has (node); labs get their own.
     path = f"{Path(sys.executable).parent}:{environ.get('PATH', SYSTEM_PATH)}"
     return {
-        **kept,
+        **kept(environ),
+        **own,
         "PATH": path,
         "VIRTUAL_ENV": sys.prefix,
         "PYTHONUNBUFFERED": "1",

@@ -147,15 +147,24 @@ class State:
         """Give the lock of a program, not yet taken."""
         return Lock(program, self.run / f"{program}.lock")
 
+    def secret_file(self, name: str) -> Path:
+        """Give the 0600 file of a secret word, made on first use and kept.
+
+        Raises:
+            StateError: it cannot be written.
+        """
+        path = self.secrets / name
+        if not path.exists():
+            write_private(path, secrets.token_hex(32))
+        return path
+
     def secret(self, name: str) -> str:
         """Give a secret word of 256 bits, made on first use and kept, 0600.
 
         Raises:
             StateError: it cannot be read or written.
         """
-        path = self.secrets / name
-        if not path.exists():
-            write_private(path, secrets.token_hex(32))
+        path = self.secret_file(name)
         try:
             value = path.read_text(encoding="ascii").strip()
         except (OSError, UnicodeDecodeError) as error:

@@ -10,8 +10,12 @@ from waylab_site.accounts import Account
 from waylab_site.model import Profile
 
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
-KEPT = ("LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "TZ", "SSL_CERT_FILE")
-"""Variables of the hub's own environment that a lab may see."""
+_PROXIES = ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")
+KEPT = (
+    *("LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "TZ", "SSL_CERT_FILE"),
+    *_PROXIES,
+)
+"""Variables of the operator's environment that programs and labs may see."""
 
 MARK = "WAYLAB_LAB"
 """Carried by every process of a lab, so that what it leaves behind can be found."""
@@ -42,5 +46,13 @@ def lab_environment(
 
 
 def kept(environ: Mapping[str, str]) -> dict[str, str]:
-    """Give the part of the hub's own environment that a lab may see."""
-    return {name: environ[name] for name in KEPT if name in environ}
+    """Give the part of the operator's environment that programs and labs may see.
+
+    This machine itself is never reached through a proxy.
+    """
+    found = {name: environ[name] for name in KEPT if name in environ}
+    if any(name in found for name in _PROXIES):
+        named = environ.get("no_proxy") or environ.get("NO_PROXY")
+        here = ",".join(filter(None, ("127.0.0.1,localhost", named)))
+        found |= {"no_proxy": here, "NO_PROXY": here}
+    return found

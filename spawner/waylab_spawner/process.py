@@ -325,7 +325,7 @@ class WaylabProcessSpawner(LocalProcessSpawner):  # type: ignore[misc]
         url = url_path_join(
             f"http://127.0.0.1:{self.port}", self.server.base_url, "api"
         )
-        async with httpx.AsyncClient(timeout=5.0) as client:
+        async with httpx.AsyncClient(timeout=5.0, trust_env=False) as client:
             while True:
                 if self.proc is None or self.proc.poll() is not None:
                     raise self._ended_at_once()

@@ -61,7 +61,11 @@ class Tracking:
         A server that is unreachable or starting is asked again for at most
         `patience_seconds` a call.
         """
-        self._client = httpx.AsyncClient(base_url=api_url, timeout=10.0)
+        self._client = httpx.AsyncClient(
+            base_url=api_url,
+            timeout=10.0,
+            trust_env=False,  # A proxy of the environment is not for this machine.
+        )
         self._api_url = api_url
         self._system = system
         self._patience_seconds = patience_seconds
