@@ -7,13 +7,13 @@ import base64
 import binascii
 import json
 import logging
-import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import sqlalchemy as sa
 from starlette.applications import Starlette
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -31,6 +31,25 @@ from waylab_tracking.registry import ENDPOINTS, Call, dispatch
 from waylab_tracking.settings import TrackingSettings
 
 logger = logging.getLogger(__name__)
+
+
+class _Endpoint(Convertor[str]):
+    regex = r"[a-z_]+\.[a-z0-9_]+"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+class _Version(_Endpoint):
+    regex = r"[0-9.]+"
+
+
+register_url_convertor("endpoint", _Endpoint())
+register_url_convertor("version", _Version())
+
 METHODS = ["GET", "POST", "PUT"]
 IMPERSONATE = "x-clearml-impersonate-as"
 MAX_BODY_BYTES = 64 * 1024 * 1024
@@ -109,13 +128,16 @@ class Api:
             if "json-lines" in kind:
                 rows = [json.loads(row) for row in raw.splitlines() if row.strip()]
                 if not all(isinstance(row, dict) for row in rows):
-                    raise validation("every line must be an object")
+                    msg = "every line must be an object"
+                    raise validation(msg)
                 return {}, tuple(rows)
             body = json.loads(raw) if raw.strip() else dict(request.query_params)
         except ValueError as error:
-            raise validation(f"the body is no JSON: {error}") from error
+            msg = f"the body is no JSON: {error}"
+            raise validation(msg) from error
         if not isinstance(body, dict):
-            raise validation("the body must be an object")
+            msg = "the body must be an object"
+            raise validation(msg)
         # The SDK leaks this attribute of its own into every body.
         body.pop("method", None)
         return body, ()
@@ -131,7 +153,8 @@ def principal(
     elif scheme.lower() == "basic" and keys:
         who = identity.by_keys(db, *decode_basic(text))
     else:
-        raise unauthorized("missing token", 20)
+        msg = "missing token"
+        raise unauthorized(msg, 20)
     wanted = request.headers.get(IMPERSONATE)
     if wanted and who.role == "system":
         return find_user(db, wanted)
@@ -143,7 +166,8 @@ def decode_basic(text: str) -> tuple[str, str]:
     try:
         user, _, password = base64.b64decode(text).decode().partition(":")
     except (binascii.Error, UnicodeDecodeError) as error:
-        raise unauthorized("malformed credentials", 22) from error
+        msg = "malformed credentials"
+        raise unauthorized(msg, 22) from error
     return user, password
 
 
@@ -199,23 +223,3 @@ class Server:
         await self.database.run(services.queues.create_built_in)
         yield
         await asyncio.to_thread(self.database.close)
-
-
-def _register_convertors() -> None:
-    from starlette.convertors import Convertor, register_url_convertor  # noqa: PLC0415
-
-    class Pattern(Convertor[str]):
-        def __init__(self, regex: str) -> None:
-            self.regex = regex
-
-        def convert(self, value: str) -> str:
-            return value
-
-        def to_string(self, value: str) -> str:
-            return re.sub(r"[^\w.]", "", value)
-
-    register_url_convertor("endpoint", Pattern(r"[a-z_]+\.[a-z0-9_]+"))
-    register_url_convertor("version", Pattern(r"[0-9.]+"))
-
-
-_register_convertors()

@@ -113,7 +113,7 @@ class FileServer:
                 try:
                     path = self._place(str(name))
                     await self._check_write(who, path)
-                    path.unlink()
+                    await asyncio.to_thread(path.unlink)
                     deleted[name] = name
                 except (ApiError, OSError) as error:
                     errors[name] = str(error)
@@ -175,9 +175,11 @@ class FileServer:
                 ).scalar()
             )
             if owner is not None and owner != who.id:
-                raise forbidden(f"task {ids[0]} belongs to another user")
-        elif target.exists():
-            raise forbidden("the file exists and is no task's: it is not replaced")
+                msg = f"task {ids[0]} belongs to another user"
+                raise forbidden(msg)
+        elif await asyncio.to_thread(target.exists):
+            msg = "the file exists and is no task's: it is not replaced"
+            raise forbidden(msg)
 
 
 def _refusal(error: ApiError) -> Response:

@@ -110,14 +110,16 @@ class Identity:
         try:
             claims = jwt.decode(token, self._secret, algorithms=["HS256"])
         except jwt.PyJWTError as error:
-            raise unauthorized("invalid or expired token") from error
+            msg = "invalid or expired token"
+            raise unauthorized(msg) from error
         user = str(claims["identity"]["user"])
         if user == SYSTEM_ID:
             return SYSTEM
         found = find_user(db, user)
         task = claims.get("task")
         if task is not None and not is_active(db, str(task)):
-            raise unauthorized("the job of this token is over")
+            msg = "the job of this token is over"
+            raise unauthorized(msg)
         return replace(found, task=task)
 
     def by_keys(self, db: sa.Connection, access: str, secret: str) -> Principal:
@@ -126,14 +128,16 @@ class Identity:
         if hmac.compare_digest(access, known["access_key"]):
             if hmac.compare_digest(secret, known["secret_key"]):
                 return SYSTEM
-            raise unauthorized("invalid credentials", 22)
+            msg = "invalid credentials"
+            raise unauthorized(msg, 22)
         row = db.execute(
             sa.select(credentials.c.user, credentials.c.secret_hash).where(
                 credentials.c.access_key == access
             )
         ).first()
         if row is None or not hmac.compare_digest(row.secret_hash, digest(secret)):
-            raise unauthorized("invalid credentials", 22)
+            msg = "invalid credentials"
+            raise unauthorized(msg, 22)
         return find_user(db, row.user)
 
 
@@ -143,7 +147,8 @@ def find_user(db: sa.Connection, user: str) -> Principal:
         sa.select(users).where(sa.or_(users.c.id == user, users.c.name == user))
     ).first()
     if row is None:
-        raise unauthorized("no such user")
+        msg = "no such user"
+        raise unauthorized(msg)
     return Principal(row.id, row.name, Role(row.role))
 
 

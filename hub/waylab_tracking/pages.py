@@ -84,15 +84,9 @@ class Pages:
     async def _home(self, request: Request) -> Response:
         def read(db: sa.Connection) -> dict[str, Any]:
             caller(request, db, self._identity)
-            counts = dict(
-                db.execute(
-                    sa.select(tasks.c.project, sa.func.count()).group_by(
-                        tasks.c.project
-                    )
-                )
-                .tuples()
-                .all()
-            )
+            count = sa.select(tasks.c.project, sa.func.count().label("runs"))
+            grouped = db.execute(count.group_by(tasks.c.project))
+            counts = {row.project: row.runs for row in grouped}
             rows = db.execute(sa.select(projects.c.doc).order_by(projects.c.name))
             return {
                 "projects": [
@@ -307,7 +301,8 @@ def caller(request: Request, db: sa.Connection, identity: Identity) -> Principal
             request.cookies.get(COOKIE, ""), max_age=SESSION_SECONDS
         )
     except BadSignature as error:
-        raise unauthorized("not signed in", 20) from error
+        msg = "not signed in"
+        raise unauthorized(msg, 20) from error
     return find_user(db, user)
 
 

@@ -12,14 +12,6 @@ Json = dict[str, Any]
 LISTS = ("id", "status", "type", "project", "user", "parent", "last_worker")
 TAGS = ("tags", "system_tags")
 PATTERNS = ("name", "comment", "report")
-OBJECTS = (
-    "runtime",
-    "hyperparams",
-    "configuration",
-    "script",
-    "container",
-    "execution",
-)
 
 
 def matches(doc: Mapping[str, Any], body: Mapping[str, Any]) -> bool:
@@ -57,7 +49,8 @@ def search(pattern: str, text: object) -> bool:
     try:
         return re.search(pattern, str(text or ""), re.IGNORECASE) is not None
     except re.error as error:
-        raise validation(f"{pattern!r} is no pattern: {error}") from error
+        msg = f"{pattern!r} is no pattern: {error}"
+        raise validation(msg) from error
 
 
 def get(doc: Mapping[str, Any], path: str) -> Any:
@@ -130,29 +123,23 @@ def _operator(word: str) -> bool:
 
 
 def _tagged(tags: list[str], wanted: Any) -> bool:
-    """ClearML's tag operators: `-x`, `__$all`, `__$any`, `__$not`, `__$and`, `__$or`."""
-    words = wanted if isinstance(wanted, list) else [wanted]
-    mode, negated, scope_all = "any", False, False
+    """Apply ClearML's operators: `-x`, `__$not`, `__$all/and`, `__$any/or`."""
     needed: list[str] = []
     either: list[str] = []
-    for word in words:
+    group, negated = either, False
+    for word in wanted if isinstance(wanted, list) else [wanted]:
         if word in ("__$all", "__$and"):
-            mode = (scope_all and "all") or "all"
-            continue
-        if word in ("__$any", "__$or"):
-            mode = "any"
-            continue
-        if word == "__$not":
+            group = needed
+        elif word in ("__$any", "__$or"):
+            group = either
+        elif word == "__$not":
             negated = True
-            continue
-        if word is None:
-            continue
-        if negated or word.startswith("-"):
-            if word.removeprefix("-") in tags:
+        elif negated or str(word).startswith("-"):
+            if str(word).removeprefix("-") in tags:
                 return False
             negated = False
-            continue
-        (needed if mode == "all" else either).append(word)
+        elif word is not None:
+            group.append(word)
     return all(one in tags for one in needed) and (
         not either or any(one in tags for one in either)
     )

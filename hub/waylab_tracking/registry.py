@@ -28,7 +28,8 @@ class Call:
         """Give a field that must be there (400/800 otherwise)."""
         value = self.body.get(name)
         if value is None or value == "":
-            raise validation(f"field {name!r} is required")
+            msg = f"field {name!r} is required"
+            raise validation(msg)
         return value
 
 
@@ -67,5 +68,6 @@ def dispatch(name: str, call: Call) -> Json:
     """Answer one call; refusals are `ApiError`s."""
     found = ENDPOINTS[name]
     if call.who.role not in found.roles:
-        raise forbidden(f"{name} is not for the role {call.who.role.value}")
+        msg = f"{name} is not for the role {call.who.role.value}"
+        raise forbidden(msg)
     return found.handler(call)

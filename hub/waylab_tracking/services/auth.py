@@ -61,4 +61,5 @@ def revoke(call: Call) -> Json:
 
 def _no_job(call: Call) -> None:
     if call.who.task:
-        raise unauthorized("a job's token makes and revokes no keys")
+        msg = "a job's token makes and revokes no keys"
+        raise unauthorized(msg)

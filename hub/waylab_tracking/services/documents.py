@@ -43,7 +43,8 @@ def require_owner(who: Principal, task: Json) -> None:
     """Let the owner, admins and agents through; a job only to its owner's tasks."""
     if who.is_operator or who.role is Role.AGENT or task["user"] == who.id:
         return
-    raise forbidden(f"task {task['id']} belongs to another user")
+    msg = f"task {task['id']} belongs to another user"
+    raise forbidden(msg)
 
 
 def save_task(db: sa.Connection, doc: Json) -> None:
@@ -91,9 +92,11 @@ def create_project(call: Call, name: str, fields: Json) -> str:
     """Make a project and the parents that its name implies; give its id."""
     name = "/".join(part.strip() for part in name.split("/") if part.strip())
     if len(name) < MIN_NAME:
-        raise validation(f"the project name {name!r} is shorter than {MIN_NAME}")
+        msg = f"the project name {name!r} is shorter than {MIN_NAME}"
+        raise validation(msg)
     if _project_id(call.db, name) is not None:
-        raise not_unique(f"name={name}")
+        msg = f"name={name}"
+        raise not_unique(msg)
     parent = None
     parts = name.split("/")
     for depth in range(1, len(parts) + 1):
@@ -126,9 +129,11 @@ def subprojects(db: sa.Connection, ids: list[str]) -> list[str]:
 def require_name(name: Any, what: str) -> str:
     """Check a name (400/800)."""
     if not isinstance(name, str) or len(name.strip()) < MIN_NAME:
-        raise validation(f"the {what} name {name!r} is shorter than {MIN_NAME}")
+        msg = f"the {what} name {name!r} is shorter than {MIN_NAME}"
+        raise validation(msg)
     if re.search(r"[\x00-\x1f]", name):
-        raise validation(f"the {what} name {name!r} has control characters")
+        msg = f"the {what} name {name!r} has control characters"
+        raise validation(msg)
     return name
 
 

@@ -179,7 +179,7 @@ def get_task_plots(call: Call) -> Json:
 @endpoint("events.debug_images")
 def debug_images(call: Call) -> Json:
     """Give the last debug images of each metric."""
-    metrics: Json = {}
+    metrics: dict[tuple[str, str], dict[int, list[Json]]] = {}
     iters = int(call.body.get("iters") or 1)
     for one in call.body.get("metrics") or [{"task": call.body.get("task")}]:
         task = documents.get_task(call.db, one.get("task"))["id"]
@@ -444,7 +444,8 @@ def _last_reports(
     db: sa.Connection, wanted: Iterable[str], kind: str, iters: int
 ) -> list[Json]:
     if iters < 1:
-        raise validation("iters must be at least 1")
+        msg = "iters must be at least 1"
+        raise validation(msg)
     found: list[Json] = []
     for task in wanted:
         rows = db.execute(

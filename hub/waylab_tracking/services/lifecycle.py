@@ -57,7 +57,8 @@ def dequeue(call: Call) -> Json:
     """Take a waiting task out of its queue; it is a draft again."""
     doc = documents.own_task(call)
     if doc["status"] != "queued":
-        raise invalid_status(f"task {doc['id']} is {doc['status']}, not queued")
+        msg = f"task {doc['id']} is {doc['status']}, not queued"
+        raise invalid_status(msg)
     removed = waiting.remove(call.db, doc["id"])
     fields = _set_status(call, doc, call.body.get("new_status") or "created")
     doc["execution"]["queue"] = None
@@ -152,7 +153,8 @@ def reset(call: Call) -> Json:
     """Make a task a draft again and drop what it produced."""
     doc = documents.own_task(call)
     if doc["status"] in ("published", "in_progress") and not call.body.get("force"):
-        raise invalid_status(f"task {doc['id']} is {doc['status']}: use force")
+        msg = f"task {doc['id']} is {doc['status']}: use force"
+        raise invalid_status(msg)
     dequeued = waiting.remove(call.db, doc["id"])
     for table in (logs, scalars, reports):
         call.db.execute(table.delete().where(table.c.task == doc["id"]))
@@ -183,9 +185,8 @@ def _end(call: Call, doc: Json, status: str) -> Json:
 
 def _require(call: Call, doc: Json, allowed: tuple[str, ...], wanted: str) -> None:
     if doc["status"] not in allowed and not call.body.get("force"):
-        raise invalid_status(
-            f"task {doc['id']} cannot change from {doc['status']} to {wanted}"
-        )
+        msg = f"task {doc['id']} cannot change from {doc['status']} to {wanted}"
+        raise invalid_status(msg)
 
 
 def _set_status(call: Call, doc: Json, status: str) -> dict[str, Any]:

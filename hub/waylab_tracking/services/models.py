@@ -32,7 +32,7 @@ EDITABLE = (
 def create(call: Call) -> Json:
     """Make a model."""
     made = now()
-    doc = {
+    doc: Json = {
         "id": call.body.get("id") or new_id(),
         "name": documents.require_name(call.need("name"), "model"),
         "user": call.who.id,
@@ -195,7 +195,8 @@ def delete(call: Call) -> Json:
 def _own(call: Call) -> Json:
     doc = documents.get_model(call.db, call.need("model"))
     if not call.who.is_operator and doc["user"] != call.who.id:
-        raise forbidden(f"model {doc['id']} belongs to another user")
+        msg = f"model {doc['id']} belongs to another user"
+        raise forbidden(msg)
     return doc
 
 

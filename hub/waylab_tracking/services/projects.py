@@ -43,7 +43,8 @@ def update(call: Call) -> Json:
     """Change a project's name, description or tags."""
     doc = documents.get_project(call.db, call.need("project"))
     if not call.who.is_operator and doc["user"] != call.who.id:
-        raise forbidden(f"project {doc['name']} belongs to another user")
+        msg = f"project {doc['name']} belongs to another user"
+        raise forbidden(msg)
     changed = {name: call.body[name] for name in EDITABLE if name in call.body}
     doc |= changed
     if name := call.body.get("name"):
@@ -63,7 +64,8 @@ def delete(call: Call) -> Json:
     """Delete a project that holds nothing, or everything with `force`."""
     doc = documents.get_project(call.db, call.need("project"))
     if not call.who.is_operator and doc["user"] != call.who.id:
-        raise forbidden(f"project {doc['name']} belongs to another user")
+        msg = f"project {doc['name']} belongs to another user"
+        raise forbidden(msg)
     ids = documents.subprojects(call.db, [doc["id"]])
     for table in (tasks, models):
         held = call.db.execute(

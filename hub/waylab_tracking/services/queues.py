@@ -25,8 +25,9 @@ def create(call: Call) -> Json:
     name = documents.require_name(call.need("name"), "queue")
     taken = sa.select(queues.c.id).where(queues.c.name == name)
     if call.db.execute(taken).first():
-        raise not_unique(f"name={name}")
-    doc = {
+        msg = f"name={name}"
+        raise not_unique(msg)
+    doc: Json = {
         "id": new_id(),
         "name": name,
         "display_name": call.body.get("display_name"),
@@ -66,7 +67,7 @@ def get_default(call: Call) -> Json:
 def update(call: Call) -> Json:
     """Change a queue's name or tags."""
     doc = waiting.queue_by_id(call.db, call.need("queue"))
-    changed = {
+    changed: Json = {
         name: call.body[name]
         for name in ("name", "display_name", "tags", "system_tags")
         if name in call.body
@@ -124,7 +125,8 @@ def add_task(call: Call) -> Json:
     queue = waiting.queue_by_id(call.db, call.need("queue"))
     doc = documents.own_task(call)
     if doc["status"] != "queued":
-        raise invalid_status(f"task {doc['id']} is {doc['status']}, not queued")
+        msg = f"task {doc['id']} is {doc['status']}, not queued"
+        raise invalid_status(msg)
     waiting.append(call.db, queue, doc["id"])
     doc["execution"]["queue"] = queue["id"]
     documents.save_task(call.db, doc)

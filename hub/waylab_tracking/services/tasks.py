@@ -113,8 +113,8 @@ def edit_hyper_params(call: Call) -> Json:
     mode = call.body.get("replace_hyperparams")
     given: dict[str, dict[str, Any]] = {}
     for item in call.need("hyperparams"):
-        section = given.setdefault(str(item.get("section") or "Args"), {})
-        section[str(item["name"])] = {
+        items = given.setdefault(str(item.get("section") or "Args"), {})
+        items[str(item["name"])] = {
             name: value for name, value in item.items() if name != "method"
         }
     old: dict[str, Any] = {} if mode == "all" else doc["hyperparams"]
@@ -401,7 +401,8 @@ def _take_fields(call: Call, doc: Json) -> Json:
             doc["output"]["destination"] = value
         elif name in ("script", "execution", "container", "models"):
             if not isinstance(value, dict):
-                raise validation(f"{name} must be an object")
+                msg = f"{name} must be an object"
+                raise validation(msg)
             doc[name] = {**doc[name], **value}
         else:
             doc[name] = value
@@ -426,7 +427,8 @@ def _insert(call: Call, doc: Json) -> str:
 def _delete(call: Call, doc: Json) -> Json:
     task = doc["id"]
     if doc["status"] in ("in_progress", "queued") and not call.body.get("force"):
-        raise invalid_status(f"task {task} is {doc['status']}: stop it, or use force")
+        msg = f"task {task} is {doc['status']}: stop it, or use force"
+        raise invalid_status(msg)
     urls = {
         "artifact_urls": [
             one["uri"]
@@ -452,9 +454,8 @@ def _delete(call: Call, doc: Json) -> Json:
 
 def _require_draft(call: Call, doc: Json) -> None:
     if doc["status"] != "created" and not call.body.get("force"):
-        raise invalid_status(
-            f"task {doc['id']} is {doc['status']}, no draft: use force"
-        )
+        msg = f"task {doc['id']} is {doc['status']}, no draft: use force"
+        raise invalid_status(msg)
 
 
 def _has_operators(words: list[Any]) -> bool:

@@ -26,9 +26,11 @@ def ensure_user(call: Call) -> Json:
     try:
         role = Role(call.body.get("role") or "user")
     except ValueError as error:
-        raise validation(f"there is no role {call.body.get('role')!r}") from error
+        msg = f"there is no role {call.body.get('role')!r}"
+        raise validation(msg) from error
     if role is Role.SYSTEM or name == "system":
-        raise validation("the system principal is not a user")
+        msg = "the system principal is not a user"
+        raise validation(msg)
     row = call.db.execute(sa.select(users).where(users.c.name == name)).first()
     if row is not None:
         call.db.execute(
@@ -64,10 +66,12 @@ def job_token(call: Call) -> Json:
     """Give the token with which a claimed task's job acts for its owner."""
     task = documents.get_task(call.db, call.need("task"))
     if not is_active(call.db, task["id"]):
-        raise invalid_status(f"task {task['id']} is neither claimed nor running")
+        msg = f"task {task['id']} is neither claimed nor running"
+        raise invalid_status(msg)
     owner = find_user(call.db, task["user"])
     if owner.role is Role.AGENT:
-        raise unauthorized("an agent owns no tasks")
+        msg = "an agent owns no tasks"
+        raise unauthorized(msg)
     token = call.identity.token(replace(owner, task=task["id"]), JOB_TOKEN_SECONDS)
     return {
         "token": token,
