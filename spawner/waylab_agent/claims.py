@@ -10,8 +10,14 @@ from __future__ import annotations
 
 import logging
 
-from waylab_agent.journal import JobEntry
-from waylab_agent.tasks import CLAIM_REASON, Status, TaskView, claimed_by
+from waylab_agent.journal import JobEntry, StopCause
+from waylab_agent.tasks import (
+    CLAIM_REASON,
+    Status,
+    TaskView,
+    claimed_by,
+    must_stop,
+)
 from waylab_clearml.client import Client
 from waylab_clearml.errors import BadRequest
 
@@ -42,7 +48,7 @@ def begin(client: Client, entry: JobEntry, task: TaskView | None, worker: str) -
     """
     if task is None:
         return False
-    if claimed_by(task, entry.claim):
+    if claimed_by(task, entry.claim) or _stopped_while_claimed(task):
         return True
     if task.status is not Status.QUEUED:
         return False
@@ -53,6 +59,15 @@ def begin(client: Client, entry: JobEntry, task: TaskView | None, worker: str) -
     except BadRequest as error:
         logger.info("Task %s was started by somebody else: %s", entry.task_id, error)
         return False
+
+
+def _stopped_while_claimed(task: TaskView) -> bool:
+    """Say whether an abort wiped out the mark of whoever started the task.
+
+    Whoever takes it for theirs will only mark it stopped.
+    """
+    asked = must_stop(task) is StopCause.ABORTED
+    return task.status is Status.IN_PROGRESS and asked and not task.status_reason
 
 
 def give_back(client: Client, entry: JobEntry) -> None:

@@ -28,12 +28,14 @@ from waylab_agent.means import Means
 from waylab_agent.shipping import Shipper
 from waylab_agent.tasks import Status, TaskView, must_stop, view
 from waylab_clearml.errors import BadRequest, Forbidden
+from waylab_clearml.verdict import Verdict
 from waylab_site.errors import AccountError
 
 logger = logging.getLogger(__name__)
 
 LINGER_SECONDS = 300.0
 """Time that a job has for its last uploads after its task got its end."""
+REFUSALS_TO_GIVE_UP = 10
 SCRIPT_BEGINS = b"\nStarting Task Execution:"
 _PREAMBLE_LIMIT_BYTES = 8 << 20
 _EMPTY_RECORD = launch.Record()
@@ -61,6 +63,7 @@ class Job:
         self._term_sent_at: float | None = None
         self._refused: str | None = None
         self._ended_at: float | None = None
+        self._refusals = 0
         self._shipper = Shipper(means.client, folder, entry.task_id, self.worker)
 
     @property
@@ -220,9 +223,16 @@ class Job:
             if not self._ship(final=True):
                 return
             verdict = conclude(task, self._evidence())
-            if verdict is not None:
-                verdicts.write(self._means.client, task.id, verdict)
+            if verdict is not None and not self._settle(verdict):
+                return
         self._drop()
+
+    def _settle(self, verdict: Verdict) -> bool:
+        """Write the verdict; a refusal is no reason to forget the job at once."""
+        if verdicts.write(self._means.client, self.entry.task_id, verdict):
+            return True
+        self._refusals += 1
+        return self._refusals >= REFUSALS_TO_GIVE_UP
 
     def _ship(self, *, final: bool) -> bool:
         """Bring the log to the server; True if there is nothing more to bring."""
