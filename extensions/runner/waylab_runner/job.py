@@ -19,6 +19,7 @@ from waylab_runner.kernel import DEFAULT_KERNEL, Kernel
 from waylab_runner.settings import Settings
 
 if TYPE_CHECKING:
+    from waylab_clearml.client import Client
     from waylab_runner.results import Results
     from waylab_runner.source import Inputs
 
@@ -112,16 +113,13 @@ class Job:
 
     def _fetch(self) -> Inputs:
         """Import what the fetching needs, then fetch and check the input."""
-        client_module = importlib.import_module("waylab_clearml.client")
         errors = importlib.import_module("waylab_clearml.errors")
         source = importlib.import_module("waylab_runner.source")
         settings = self._settings
-        self._client = client_module.Client(
-            settings.credentials, timeout_seconds=DELIVERY_SECONDS
-        )
+        client = self._connection()
         try:
-            task = self._client.call("tasks.get_by_id", {"task": settings.task_id})
-            inputs: Inputs = source.fetch(self._client, task["task"], self._work)
+            task = client.call("tasks.get_by_id", {"task": settings.task_id})
+            inputs: Inputs = source.fetch(client, task["task"], self._work)
         except errors.ClearMLError as error:
             raise failed(
                 Reason.START_FAILED, f"The job has no input: {error}"
@@ -131,11 +129,19 @@ class Job:
         live_report = importlib.import_module("waylab_runner.live_report")
         console = importlib.import_module("waylab_runner.console")
         # Live output is a service: it must not wait long for a server that is away.
-        self._live = live_report.LiveReport(
-            self._client, settings.task_id, inputs.folder
-        )
+        self._live = live_report.LiveReport(client, settings.task_id, inputs.folder)
         self._console = console.Console()
         return inputs
+
+    def _connection(self) -> Client:
+        """Give the client, made (and its libraries imported) when first needed."""
+        if self._client is None:
+            module = importlib.import_module("waylab_clearml.client")
+            self._client = module.Client(
+                self._settings.credentials, timeout_seconds=DELIVERY_SECONDS
+            )
+        found: Client = self._client
+        return found
 
     async def _start_kernel(self, name: str) -> Kernel:
         return await Kernel.start(
@@ -150,6 +156,7 @@ class Job:
             return
         if self._kernel is not None:
             await self._kernel.kill()
+            await self._kernel.end(HURRIED_SECONDS)
             self._kernel = None
         self._kernel = await self._start_kernel(name)
 
@@ -248,9 +255,7 @@ class Job:
         if self._live is not None:
             self._live.halt()
         await asyncio.gather(self._end_kernel(verdict), self._keep())
-        if self._client is None:
-            return
-        keeper = results.Results(self._client, self._settings.task_id, "")
+        keeper = results.Results(self._connection(), self._settings.task_id, "")
         await asyncio.to_thread(self._attempt, keeper.conclude, verdict)
 
     async def _end_kernel(self, verdict: Verdict) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib
+import logging
 import shutil
 import signal
 import tempfile
@@ -16,8 +17,18 @@ from waylab_clearml.verdict import Reason
 from waylab_runner.errors import failed
 from waylab_runner.memory import MemoryWitness
 
+logger = logging.getLogger(__name__)
+
 DEFAULT_KERNEL = "python3"
 READY_SECONDS = 120.0
+# ipykernel may wait 10 s at its end for a thread that is gone already; what there is
+# to flush has been flushed when a cell is over.
+QUICK_EXIT = """
+import sys as _s
+_s.stdout.flush_timeout = _s.stderr.flush_timeout = 0.5
+del _s
+"""
+QUICK_EXIT_SECONDS = 2.0
 
 
 class Kernel:
@@ -32,6 +43,7 @@ class Kernel:
         self.client: Any = None
         self._witness = witness
         self._sockets = sockets
+        self._ended = False
 
     @classmethod
     async def start(
@@ -119,13 +131,29 @@ class Kernel:
             await self.manager.interrupt_kernel()
 
     async def kill(self) -> None:
-        """End the kernel at once, with all that it started in its session."""
-        await self._shut_down(now=True)
+        """Kill the kernel's process group at once; `end` is still to be called."""
+        with contextlib.suppress(RuntimeError, OSError):
+            await self.manager.signal_kernel(signal.SIGKILL)
 
     async def end(self, seconds: float) -> None:
-        """End the kernel, giving what runs in it some time to flush."""
-        self.manager.shutdown_wait_time = seconds
-        await self._shut_down(now=False)
+        """End the kernel; what runs in it gets some time to flush. May be repeated."""
+        if self._ended:
+            return
+        self._ended = True
+        try:
+            alive = await self.manager.is_alive()
+            if alive and self.manager.ipykernel and self.client is not None:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(QUICK_EXIT_SECONDS):
+                        await self.run_silently(QUICK_EXIT)
+            self.manager.shutdown_wait_time = seconds
+            await self.manager.shutdown_kernel(now=not alive)
+        except (RuntimeError, OSError) as error:
+            logger.warning("The kernel did not end in order: %s", error)
+        finally:
+            if self.client is not None:
+                self.client.stop_channels()
+            shutil.rmtree(self._sockets, ignore_errors=True)
 
     async def death(self) -> tuple[Reason, str]:
         """Give the reason of a kernel's unexpected end, and words for it."""
@@ -154,14 +182,6 @@ class Kernel:
                 return code
             await asyncio.sleep(0.05)
         return None
-
-    async def _shut_down(self, *, now: bool) -> None:
-        with contextlib.suppress(RuntimeError, OSError):
-            await self.manager.shutdown_kernel(now=now)
-        if self.client is not None:
-            self.client.stop_channels()
-            self.client = None
-        shutil.rmtree(self._sockets, ignore_errors=True)
 
 
 def _arguments(manager: Any) -> list[str]:
