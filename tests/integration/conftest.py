@@ -1,0 +1,169 @@
+"""The whole of Waylab, started as a user starts it, and a real browser."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+ROOT = Path(__file__).resolve().parents[2]
+PASSWORD = "a password for tests"  # noqa: S105 - of a throw-away site
+CHROMIUM = shutil.which("chromium")
+CHROMIUM_FLAGS = [
+    "--no-sandbox",  # Chromium refuses to run as root with its sandbox.
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@dataclass
+class RunningSite:
+    """A Waylab that a test started, and what it printed."""
+
+    process: subprocess.Popen[str]
+    home: Path
+    port: int
+    lines: list[str] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        """The public address."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def printed(self) -> str:
+        """All lines so far."""
+        return "".join(self.lines)
+
+    def read(self) -> None:
+        """Collect the lines as they come, until the end of the process."""
+        if self.process.stdout is not None:
+            self.lines.extend(self.process.stdout)
+
+    def cli(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run one verb of the CLI on this site."""
+        return subprocess.run(
+            [ROOT / ".venv/bin/waylab", *words],
+            env={**os.environ, "WAYLAB_HOME": str(self.home)},
+            text=True,
+            capture_output=True,
+            check=check,
+            timeout=280,
+        )
+
+    def wait_for_line(self, text: str, *, seconds: float) -> str:
+        """Wait until a line with `text` was printed.
+
+        Raises:
+            TimeoutError: with all that was printed until then.
+        """
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            for line in list(self.lines):
+                if text in line:
+                    return line
+            if self.process.poll() is not None:
+                break
+            time.sleep(0.1)
+        msg = f"no {text!r} (exit {self.process.poll()}) in:\n{self.printed}"
+        raise TimeoutError(msg)
+
+    def stop(self) -> int:
+        """Press Ctrl-C and wait for the end."""
+        if self.process.poll() is None:
+            # A terminal sends it to the whole foreground group, `make` included.
+            os.killpg(self.process.pid, signal.SIGINT)
+        return self.process.wait(timeout=60)
+
+
+def free_port() -> int:
+    """A port of loopback that nobody listens on now."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+StartSite = Callable[..., RunningSite]
+
+
+@pytest.fixture(scope="session")
+def start_site() -> Iterator[StartSite]:
+    """Starts Waylabs that end with the tests."""
+    sites: list[RunningSite] = []
+
+    def start(
+        command: Sequence[str | Path], home: Path, environ: Mapping[str, str]
+    ) -> RunningSite:
+        port = free_port()
+        process = subprocess.Popen(
+            command,
+            env={**environ, "WAYLAB_PORT": str(port)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,  # Our Ctrl-C goes to it alone.
+        )
+        site = RunningSite(process, home, port)
+        threading.Thread(target=site.read, daemon=True).start()
+        sites.append(site)
+        return site
+
+    yield start
+    for site in sites:
+        site.stop()
+
+
+@pytest.fixture(scope="session")
+def public_folder() -> Iterator[Path]:
+    """A temporary folder that lab accounts can enter (pytest's own is 0700)."""
+    folder = Path(tempfile.mkdtemp(prefix="waylab-test-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def site(start_site: StartSite, public_folder: Path) -> RunningSite:
+    """`waylab up` of this checkout."""
+    home = public_folder / "state"
+    running = start_site(
+        [ROOT / ".venv/bin/waylab", "up"],
+        home,
+        {
+            **os.environ,
+            "WAYLAB_HOME": str(home),
+            "WAYLAB_ADMIN_PASSWORD": PASSWORD,
+        },
+    )
+    running.wait_for_line("Waylab is ready: ", seconds=120)
+    return running
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Headless Chromium of the machine."""
+    if CHROMIUM is None:
+        pytest.skip("no `chromium` on PATH: apt-get install chromium")
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=CHROMIUM_FLAGS
+        )
+        yield chromium
+        chromium.close()
