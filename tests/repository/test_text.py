@@ -15,7 +15,7 @@ REGISTRY_HOSTS = [
 ]
 MACHINE_PATHS = [
     "/r" + r"oot/[\w.]",
-    r"(?<![\w.}])/w" + r"ork/\w",
+    "/w" + "ork/(main|shared|plan)",
     "/opt/p" + "ypi",
     "/opt/w" + "heels",
 ]
