@@ -33,6 +33,8 @@ def main() -> int:
         access_log=False,
         log_config=None,
         server_header=False,
+        # Longer than the clients' pools keep an idle connection for the next call.
+        timeout_keep_alive=120,
         timeout_graceful_shutdown=5,
     )
     return 0

@@ -20,10 +20,17 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from waylab_tracking import services
+from waylab_tracking.access import Role
 from waylab_tracking.database import Database
-from waylab_tracking.errors import ApiError, unauthorized, validation
+from waylab_tracking.errors import ApiError, forbidden, unauthorized, validation
 from waylab_tracking.files import FileServer
-from waylab_tracking.identity import Identity, Principal, find_user
+from waylab_tracking.identity import (
+    LIKE_ID,
+    Identity,
+    Principal,
+    user_by_id,
+    user_by_name,
+)
 from waylab_tracking.links import Links
 from waylab_tracking.moment import new_id
 from waylab_tracking.pages import Pages
@@ -52,6 +59,7 @@ register_url_convertor("version", _Version())
 
 METHODS = ["GET", "POST", "PUT"]
 IMPERSONATE = "x-clearml-impersonate-as"
+SWEEP_SECONDS = 15.0
 MAX_BODY_BYTES = 64 * 1024 * 1024
 
 
@@ -80,6 +88,10 @@ class Api:
             logger.warning("%s was called wrongly", name, exc_info=True)
             status, subcode = 400, 800
             message = f"Validation error ({type(error).__name__}: {error})"
+        except sa.exc.IntegrityError as error:
+            logger.warning("%s collided: %s", name, error.orig)
+            status, subcode = 400, 801
+            message = "Value combination already exists"
         except sa.exc.OperationalError:
             logger.exception("The database refused %s", name)
             status, subcode, message = 507, 0, "The server's disk refuses to write"
@@ -119,19 +131,16 @@ class Api:
     async def _body(
         self, request: Request
     ) -> tuple[dict[str, Any], tuple[dict[str, Any], ...]]:
-        raw = await request.body()
-        if len(raw) > MAX_BODY_BYTES:
-            raise ApiError(413, 0, f"The request is over {MAX_BODY_BYTES} bytes")
-        raw = self._links.inward(raw, request)
+        raw = self._links.inward(await _read(request), request)
         kind = request.headers.get("content-type", "")
         try:
             if "json-lines" in kind:
-                rows = [json.loads(row) for row in raw.splitlines() if row.strip()]
+                rows = [_parse(row) for row in raw.split(b"\n") if row.strip()]
                 if not all(isinstance(row, dict) for row in rows):
                     msg = "every line must be an object"
                     raise validation(msg)
                 return {}, tuple(rows)
-            body = json.loads(raw) if raw.strip() else dict(request.query_params)
+            body = _parse(raw) if raw.strip() else dict(request.query_params)
         except ValueError as error:
             msg = f"the body is no JSON: {error}"
             raise validation(msg) from error
@@ -141,6 +150,36 @@ class Api:
         # The SDK leaks this attribute of its own into every body.
         body.pop("method", None)
         return body, ()
+
+
+async def _read(request: Request) -> bytes:
+    raw = bytearray()
+    async for piece in request.stream():
+        raw += piece
+        if len(raw) > MAX_BODY_BYTES:
+            raise ApiError(413, 0, f"The request is over {MAX_BODY_BYTES} bytes")
+    return bytes(raw)
+
+
+def _parse(text: bytes) -> Any:
+    # Python's own dialect: NaN would make answers that browsers cannot read.
+    value = json.loads(text, parse_constant=lambda _: None)
+    halves = b"\\ud" in text or b"\\uD" in text
+    return _whole_characters(value) if halves else value
+
+
+def _whole_characters(value: Any) -> Any:
+    """Replace halves of characters, such as printed bytes that are no text become."""
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, list):
+        return [_whole_characters(one) for one in value]
+    if isinstance(value, dict):
+        return {
+            _whole_characters(name): _whole_characters(one)
+            for name, one in value.items()
+        }
+    return value
 
 
 def principal(
@@ -156,9 +195,13 @@ def principal(
         msg = "missing token"
         raise unauthorized(msg, 20)
     wanted = request.headers.get(IMPERSONATE)
-    if wanted and who.role == "system":
-        return find_user(db, wanted)
-    return who
+    if not wanted or wanted in (who.id, who.name):
+        return who
+    if who.role is not Role.SYSTEM:
+        msg = "only the system principal acts for others"
+        raise forbidden(msg)
+    named = user_by_id if LIKE_ID.fullmatch(wanted) else user_by_name
+    return named(db, wanted)
 
 
 def decode_basic(text: str) -> tuple[str, str]:
@@ -221,5 +264,16 @@ class Server:
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
         await self.database.run(services.queues.create_built_in)
-        yield
-        await asyncio.to_thread(self.database.close)
+        sweeping = asyncio.create_task(self._sweep())
+        try:
+            yield
+        finally:
+            sweeping.cancel()
+            await asyncio.to_thread(self.database.close)
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            given = await self.database.run(services.waiting.give_back_overdue)
+            for task in given:
+                logger.warning("Nobody began task %s: it waits again", task)

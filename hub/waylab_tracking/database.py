@@ -25,6 +25,7 @@ users = sa.Table(
     sa.Column("name", sa.String, nullable=False, unique=True),
     sa.Column("role", sa.String, nullable=False),
     sa.Column("created", sa.String, nullable=False),
+    sa.Column("active", sa.Boolean, nullable=False, server_default=sa.true()),
 )
 credentials = sa.Table(
     "credentials",
@@ -50,6 +51,8 @@ tasks = sa.Table(
     sa.Column("user", sa.String, nullable=False, index=True),
     sa.Column("status", sa.String, nullable=False, index=True),
     sa.Column("created", sa.String, nullable=False, index=True),
+    # The few fields that lists filter by and show: a tenth of the document or less.
+    sa.Column("head", sa.JSON, nullable=False),
     sa.Column("doc", sa.JSON, nullable=False),
 )
 models = sa.Table(
@@ -75,6 +78,21 @@ entries = sa.Table(
     sa.Column("queue", sa.String, nullable=False, index=True),
     sa.Column("place", sa.Integer, nullable=False),
     sa.Column("added", sa.String, nullable=False),
+)
+popped = sa.Table(  # Taken by `get_next_task` and not begun yet.
+    "popped",
+    metadata,
+    sa.Column("task", sa.String, primary_key=True),
+    sa.Column("queue", sa.String, nullable=False),
+    sa.Column("until", sa.Float, nullable=False),
+)
+files = sa.Table(
+    "files",
+    metadata,
+    sa.Column("path", sa.String, primary_key=True),
+    sa.Column("user", sa.String, nullable=False),
+    sa.Column("size_bytes", sa.Integer, nullable=False),
+    sa.Column("created", sa.String, nullable=False),
 )
 workers = sa.Table(
     "workers",

@@ -9,16 +9,18 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import re
 import secrets
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 import jwt
 import sqlalchemy as sa
 
+from waylab_tracking.access import Role
 from waylab_tracking.database import credentials, entries, tasks, users
 from waylab_tracking.errors import unauthorized
 from waylab_tracking.moment import new_id, now
@@ -29,25 +31,19 @@ TOKEN_SECONDS = 30 * 24 * 3600
 JOB_TOKEN_SECONDS = 2 * 3600
 COMPANY = "waylab"
 SYSTEM_ID = "system"
-
-
-class Role(StrEnum):
-    """What a principal may do."""
-
-    SYSTEM = "system"
-    ADMIN = "admin"
-    AGENT = "agent"
-    USER = "user"
+# Nobody may bear such a name: they could be taken for the one with that id.
+LIKE_ID = re.compile("[0-9a-f]{32}")
 
 
 @dataclass(frozen=True)
 class Principal:
-    """Who is asking; `task` is set for a job's token."""
+    """Who is asking; `task` is set for a job's token, `key` for a key pair's."""
 
     id: str
     name: str
     role: Role
     task: str | None = None
+    key: str | None = None
 
     @property
     def is_operator(self) -> bool:
@@ -103,6 +99,8 @@ class Identity:
         }
         if who.task:
             claims["task"] = who.task
+        if who.key:
+            claims["key"] = who.key
         return jwt.encode(claims, self._secret, algorithm="HS256")
 
     def by_token(self, db: sa.Connection, token: str) -> Principal:
@@ -115,18 +113,23 @@ class Identity:
         user = str(claims["identity"]["user"])
         if user == SYSTEM_ID:
             return SYSTEM
-        found = find_user(db, user)
-        task = claims.get("task")
-        if task is not None and not is_active(db, str(task)):
+        found = user_by_id(db, user)
+        task, key = claims.get("task"), claims.get("key")
+        if key is not None and not _holds(db, user, key):
+            msg = "the keys of this token were revoked"
+            raise unauthorized(msg)
+        if task is None:
+            return replace(found, key=key)
+        if not is_active(db, str(task)):
             msg = "the job of this token is over"
             raise unauthorized(msg)
-        return replace(found, task=task)
+        return as_job(found, task)
 
     def by_keys(self, db: sa.Connection, access: str, secret: str) -> Principal:
         """Give whose keys these are; 401 if they are nobody's."""
         known = self.system_keys
-        if hmac.compare_digest(access, known["access_key"]):
-            if hmac.compare_digest(secret, known["secret_key"]):
+        if _same(access, known["access_key"]):
+            if _same(secret, known["secret_key"]):
                 return SYSTEM
             msg = "invalid credentials"
             raise unauthorized(msg, 22)
@@ -135,21 +138,43 @@ class Identity:
                 credentials.c.access_key == access
             )
         ).first()
-        if row is None or not hmac.compare_digest(row.secret_hash, digest(secret)):
+        if row is None or not _same(row.secret_hash, digest(secret)):
             msg = "invalid credentials"
             raise unauthorized(msg, 22)
-        return find_user(db, row.user)
+        return replace(user_by_id(db, row.user), key=access)
 
 
-def find_user(db: sa.Connection, user: str) -> Principal:
-    """Give a user by id or name; 401 if there is none."""
-    row = db.execute(
-        sa.select(users).where(sa.or_(users.c.id == user, users.c.name == user))
-    ).first()
+def as_job(owner: Principal, task: str) -> Principal:
+    """Give who a job acts as: its owner, without an admin's powers."""
+    role = Role.USER if owner.role is Role.ADMIN else owner.role
+    return Principal(owner.id, owner.name, role, task=task)
+
+
+def user_by_id(db: sa.Connection, user: str) -> Principal:
+    """Give an active user by id; 401 if there is none."""
+    return _one(db, users.c.id == user)
+
+
+def user_by_name(db: sa.Connection, name: str) -> Principal:
+    """Give an active user by name; 401 if there is none."""
+    return _one(db, users.c.name == name)
+
+
+def _one(db: sa.Connection, condition: sa.ColumnElement[bool]) -> Principal:
+    row = db.execute(sa.select(users).where(condition, users.c.active)).first()
     if row is None:
         msg = "no such user"
         raise unauthorized(msg)
     return Principal(row.id, row.name, Role(row.role))
+
+
+def _holds(db: sa.Connection, user: str, key: str) -> bool:
+    mine = sa.and_(credentials.c.user == user, credentials.c.access_key == key)
+    return db.execute(sa.select(credentials.c.user).where(mine)).first() is not None
+
+
+def _same(one: str, other: str) -> bool:
+    return hmac.compare_digest(one.encode(), other.encode())
 
 
 def is_active(db: sa.Connection, task: str) -> bool:
@@ -182,7 +207,7 @@ def digest(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def _own_file(path: Path, make: Any) -> str:
+def _own_file(path: Path, make: Callable[[], str]) -> str:
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         fresh = path.with_name(path.name + ".new")

@@ -21,7 +21,12 @@ from starlette.routing import Route
 from waylab_tracking.charts import draw
 from waylab_tracking.database import Database, projects, tasks, users
 from waylab_tracking.errors import ApiError, unauthorized
-from waylab_tracking.identity import Identity, Principal, find_user
+from waylab_tracking.identity import (
+    Identity,
+    Principal,
+    user_by_id,
+    user_by_name,
+)
 from waylab_tracking.links import SCHEME, Links
 from waylab_tracking.registry import Call
 from waylab_tracking.services import documents, events
@@ -222,7 +227,7 @@ class Pages:
                 request, f"The sign-in provider refused ({type(error).__name__})."
             )
         try:
-            user = await self._database.run(lambda db: find_user(db, name))
+            user = await self._database.run(lambda db: user_by_name(db, name))
         except ApiError:
             return self._refuse(request, f"{name} has no runs here yet: start a lab.")
         response = RedirectResponse(state["next"], status_code=302)
@@ -303,7 +308,7 @@ def caller(request: Request, db: sa.Connection, identity: Identity) -> Principal
     except BadSignature as error:
         msg = "not signed in"
         raise unauthorized(msg, 20) from error
-    return find_user(db, user)
+    return user_by_id(db, user)
 
 
 def _recent(db: sa.Connection, condition: Any) -> list[dict[str, Any]]:

@@ -29,19 +29,39 @@ def matches(doc: Mapping[str, Any], body: Mapping[str, Any]) -> bool:
     for name in PATTERNS:
         if (pattern := body.get(name)) and not search(pattern, doc.get(name)):
             return False
-    multi = body.get("_any_") or body.get("_all_")
-    if isinstance(multi, Mapping) and multi.get("pattern"):
-        hits = [
-            search(multi["pattern"], str(get(doc, one) or ""))
-            for one in multi.get("fields") or ()
-        ]
-        if not (any(hits) if body.get("_any_") else all(hits)):
-            return False
+    if (text := body.get("search_text")) and not any(
+        str(text).casefold() in str(doc.get(name) or "").casefold()
+        for name in ("id", "name", "comment")
+    ):
+        return False
+    for name, join in (("_any_", any), ("_all_", all)):
+        multi = body.get(name)
+        if isinstance(multi, Mapping) and multi.get("pattern"):
+            pattern = multi["pattern"]
+            fields = multi.get("fields") or ()
+            if not join(search(pattern, get(doc, one)) for one in fields):
+                return False
     return all(
         get(doc, name) in (wanted if isinstance(wanted, list) else [wanted])
         for name, wanted in body.items()
         if "." in name and wanted is not None
     )
+
+
+def names_used(body: Mapping[str, Any]) -> set[str]:
+    """Give the fields of a document that a request filters or orders by."""
+    used = {
+        name
+        for name in (*LISTS, *TAGS, *PATTERNS)
+        if body.get(name) not in (None, [], "")
+    }
+    used |= {name for name in body if "." in name}
+    for name in ("_any_", "_all_"):
+        if isinstance(multi := body.get(name), Mapping):
+            used |= {str(one) for one in multi.get("fields") or ()}
+    orders = body.get("order_by") or []
+    orders = [orders] if isinstance(orders, str) else orders
+    return used | {order.lstrip("-") for order in orders}
 
 
 def search(pattern: str, text: object) -> bool:
@@ -97,7 +117,7 @@ def page(docs: list[Json], body: Mapping[str, Any]) -> list[Json]:
     if size is None:
         size = body.get("page_size")
         start = None if size is None else (body.get("page") or 0) * size
-    if size is not None:
+    if size:
         docs = docs[start or 0 : (start or 0) + size]
     return docs
 
@@ -123,23 +143,31 @@ def _operator(word: str) -> bool:
 
 
 def _tagged(tags: list[str], wanted: Any) -> bool:
-    """Apply ClearML's operators: `-x`, `__$not`, `__$all/and`, `__$any/or`."""
-    needed: list[str] = []
-    either: list[str] = []
-    group, negated = either, False
-    for word in wanted if isinstance(wanted, list) else [wanted]:
-        if word in ("__$all", "__$and"):
-            group = needed
-        elif word in ("__$any", "__$or"):
-            group = either
-        elif word == "__$not":
+    """ClearML's tag filters, in prefix notation.
+
+    `a b -c` is (a or b) and not c. `__$all`/`__$and` and `__$any`/`__$or` begin a
+    group; groups are joined by "and"; `__$not` negates the one tag after it.
+    """
+    words = [one for one in (wanted if isinstance(wanted, list) else [wanted]) if one]
+    groups: list[tuple[str, list[bool]]] = [("", [])]
+    negated = False
+    for word in words:
+        if word == "__$not":
             negated = True
-        elif negated or str(word).startswith("-"):
-            if str(word).removeprefix("-") in tags:
+        elif word in ("__$all", "__$and"):
+            groups.append(("all", []))
+        elif word in ("__$any", "__$or"):
+            groups.append(("any", []))
+        elif word.startswith("-"):
+            if word[1:] in tags:
+                return False
+        elif negated and not groups[-1][0]:
+            if word in tags:
                 return False
             negated = False
-        elif word is not None:
-            group.append(word)
-    return all(one in tags for one in needed) and (
-        not either or any(one in tags for one in either)
+        else:
+            groups[-1][1].append((word in tags) != negated)
+            negated = False
+    return all(
+        (all if mode == "all" else any)(terms) for mode, terms in groups if terms
     )

@@ -1,15 +1,17 @@
-"""Endpoints by name: what each needs, who may call it, and what answers."""
+"""Endpoints by name: what each takes and what answers; who may call is `access`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import sqlalchemy as sa
 
-from waylab_tracking.errors import forbidden, validation
-from waylab_tracking.identity import Identity, Principal, Role
+from waylab_tracking.access import ROLES
+from waylab_tracking.errors import ApiError, forbidden, validation
+from waylab_tracking.identity import Identity, Principal
+from waylab_tracking.requests import Request, read
 
 Json = dict[str, Any]
 
@@ -32,33 +34,33 @@ class Call:
             raise validation(msg)
         return value
 
+    def like(self, **body: Any) -> Call:
+        """Give the same call with another body."""
+        return replace(self, body=body)
+
 
 Handler = Callable[[Call], Json]
-EVERYONE = frozenset(Role)
-PEOPLE = frozenset({Role.SYSTEM, Role.ADMIN, Role.USER})
-AGENTS = frozenset({Role.SYSTEM, Role.AGENT})
-SYSTEM_ONLY = frozenset({Role.SYSTEM})
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A handler and the roles that may call it."""
+    """A handler and what it takes."""
 
     handler: Handler
-    roles: frozenset[Role]
+    takes: type[Request]
 
 
 ENDPOINTS: dict[str, Endpoint] = {}
 
 
 def endpoint(
-    *names: str, roles: frozenset[Role] = EVERYONE
+    *names: str, takes: type[Request] = Request
 ) -> Callable[[Handler], Handler]:
     """Register a handler under its names."""
 
     def register(handler: Handler) -> Handler:
         for name in names:
-            ENDPOINTS[name] = Endpoint(handler, roles)
+            ENDPOINTS[name] = Endpoint(handler, takes)
         return handler
 
     return register
@@ -67,7 +69,22 @@ def endpoint(
 def dispatch(name: str, call: Call) -> Json:
     """Answer one call; refusals are `ApiError`s."""
     found = ENDPOINTS[name]
-    if call.who.role not in found.roles:
+    if call.who.role not in ROLES.get(name, frozenset()):
         msg = f"{name} is not for the role {call.who.role.value}"
         raise forbidden(msg)
-    return found.handler(call)
+    body = call.body if call.lines else read(found.takes, call.body)
+    return found.handler(replace(call, body=body))
+
+
+def for_each(call: Call, handler: Callable[[Call], Json]) -> Json:
+    """Do for every task of `ids`; a refusal of one leaves the others alone."""
+    done: list[Json] = []
+    failed: list[Json] = []
+    for one in call.need("ids"):
+        try:
+            answer = handler(replace(call, body={**call.body, "task": one}))
+            done.append({"id": one, **answer})
+        except ApiError as error:
+            codes = {"codes": [error.status, error.subcode], "msg": error.message}
+            failed.append({"id": one, "error": codes})
+    return {"succeeded": done, "failed": failed}

@@ -8,6 +8,7 @@ from waylab_tracking.services import (
     queues,
     tasks,
     users,
+    waiting,
     waylab,
     workers,
 )
@@ -20,6 +21,7 @@ __all__ = [
     "queues",
     "tasks",
     "users",
+    "waiting",
     "waylab",
     "workers",
 ]

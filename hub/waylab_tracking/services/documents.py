@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from waylab_tracking import query
+from waylab_tracking.access import Role
 from waylab_tracking.database import models, projects, tasks
 from waylab_tracking.errors import (
     ApiError,
@@ -17,7 +18,7 @@ from waylab_tracking.errors import (
     not_unique,
     validation,
 )
-from waylab_tracking.identity import COMPANY, Principal, Role
+from waylab_tracking.identity import COMPANY, Principal
 from waylab_tracking.moment import new_id, now
 from waylab_tracking.registry import Call, Json
 
@@ -47,6 +48,35 @@ def require_owner(who: Principal, task: Json) -> None:
     raise forbidden(msg)
 
 
+HEAD = (
+    "id",
+    "name",
+    "type",
+    "project",
+    "parent",
+    "user",
+    "status",
+    "status_reason",
+    "status_message",
+    "status_changed",
+    "created",
+    "started",
+    "completed",
+    "last_update",
+    "last_iteration",
+    "tags",
+    "system_tags",
+    "comment",
+)
+
+
+def head(doc: Json) -> Json:
+    """Give the part of a task that lists mostly do with."""
+    kept = {name: doc[name] for name in HEAD if name in doc}
+    kept["execution"] = {"queue": doc["execution"].get("queue")}
+    return kept
+
+
 def save_task(db: sa.Connection, doc: Json) -> None:
     """Write a task back."""
     doc["last_update"] = doc["last_change"] = now()
@@ -55,6 +85,7 @@ def save_task(db: sa.Connection, doc: Json) -> None:
         .where(tasks.c.id == doc["id"])
         .values(
             doc=doc,
+            head=head(doc),
             project=doc["project"] or "",
             status=doc["status"],
             user=doc["user"],
@@ -115,6 +146,14 @@ def ensure_project(call: Call, name: str) -> str:
     return _project_id(call.db, name) or create_project(call, name, {})
 
 
+def target_project(call: Call) -> str:
+    """Give the project that a `move` names by id or by name."""
+    target = call.body.get("project")
+    if not target:
+        return ensure_project(call, str(call.need("project_name")))
+    return str(get_project(call.db, target)["id"])
+
+
 def subprojects(db: sa.Connection, ids: list[str]) -> list[str]:
     """Give the projects and all below them."""
     names = [
@@ -137,23 +176,20 @@ def require_name(name: Any, what: str) -> str:
     return name
 
 
-def answer_list(
-    call: Call, docs: list[Json], name: str, *, extra: Json | None = None
-) -> Json:
-    """Filter, order, page and project documents as a `get_all` asks."""
-    body = call.body
-    ids = body.get("id")
+def find(body: Json, docs: list[Json]) -> tuple[list[Json], int]:
+    """Filter, order and page documents as a `get_all` asks; tell how many match."""
     found = [doc for doc in docs if query.matches(doc, body)]
     shown = query.page(found, body)
-    if ids and not body.get("order_by"):
-        wanted = ids if isinstance(ids, list) else [ids]
-        shown.sort(key=lambda doc: wanted.index(doc["id"]))
-    fields = body.get("only_fields")
-    return {
-        name: [query.project(doc, fields) for doc in shown],
-        "total": len(found),
-        **(extra or {}),
-    }
+    if (ids := body.get("id")) and not body.get("order_by"):
+        shown.sort(key=lambda doc: ids.index(doc["id"]))
+    return shown, len(found)
+
+
+def answer_list(call: Call, docs: list[Json], name: str) -> Json:
+    """Filter, order, page and project documents as a `get_all` asks."""
+    shown, total = find(call.body, docs)
+    fields = call.body.get("only_fields")
+    return {name: [query.project(doc, fields) for doc in shown], "total": total}
 
 
 def _project_id(db: sa.Connection, name: str) -> str | None:

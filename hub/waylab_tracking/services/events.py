@@ -11,6 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from waylab_tracking import requests
 from waylab_tracking.database import logs, reports, scalars
 from waylab_tracking.errors import ApiError, validation
 from waylab_tracking.registry import Call, Json, endpoint
@@ -44,7 +45,7 @@ def add_batch(call: Call) -> Json:
     return {"added": added, "errors": len(errors), "errors_info": {}}
 
 
-@endpoint("events.get_task_log")
+@endpoint("events.get_task_log", takes=requests.Series)
 def get_task_log(call: Call) -> Json:
     """Give console lines from a time on, forward or back."""
     task = documents.get_task(call.db, call.need("task"))["id"]
@@ -77,7 +78,7 @@ def get_task_log(call: Call) -> Json:
     return {"events": found, "returned": len(found), "total": total}
 
 
-@endpoint("events.download_task_log")
+@endpoint("events.download_task_log", takes=requests.Series)
 def download_task_log(call: Call) -> Json:
     """Give the whole console."""
     task = documents.get_task(call.db, call.need("task"))["id"]
@@ -89,7 +90,7 @@ def download_task_log(call: Call) -> Json:
     return {"log": "\n".join(row.msg for row in rows)}
 
 
-@endpoint("events.scalar_metrics_iter_histogram")
+@endpoint("events.scalar_metrics_iter_histogram", takes=requests.Series)
 def scalar_metrics_iter_histogram(call: Call) -> Json:
     """Give all curves of a task, at most `samples` points each."""
     task = documents.get_task(call.db, call.need("task"))["id"]
@@ -98,7 +99,7 @@ def scalar_metrics_iter_histogram(call: Call) -> Json:
     return _curves(call.db, task, str(call.body.get("key") or "iter"), samples)
 
 
-@endpoint("events.multi_task_scalar_metrics_iter_histogram")
+@endpoint("events.multi_task_scalar_metrics_iter_histogram", takes=requests.Series)
 def multi_task_histogram(call: Call) -> Json:
     """Give the curves of several tasks."""
     answer: Json = {}
@@ -114,7 +115,7 @@ def multi_task_histogram(call: Call) -> Json:
     return answer
 
 
-@endpoint("events.scalar_metrics_iter_raw")
+@endpoint("events.scalar_metrics_iter_raw", takes=requests.Series)
 def scalar_metrics_iter_raw(call: Call) -> Json:
     """Give the points of one metric as they came."""
     task = documents.get_task(call.db, call.need("task"))["id"]
@@ -133,7 +134,7 @@ def scalar_metrics_iter_raw(call: Call) -> Json:
     return {"variants": variants, "total": sum(len(v["y"]) for v in variants.values())}
 
 
-@endpoint("events.get_task_single_value_metrics")
+@endpoint("events.get_task_single_value_metrics", takes=requests.Series)
 def get_task_single_value_metrics(call: Call) -> Json:
     """Give the values that have no iteration."""
     found = []
@@ -158,7 +159,7 @@ def get_task_single_value_metrics(call: Call) -> Json:
     return {"tasks": found}
 
 
-@endpoint("events.get_task_plots", "events.get_multi_task_plots")
+@endpoint("events.get_task_plots", "events.get_multi_task_plots", takes=requests.Series)
 def get_task_plots(call: Call) -> Json:
     """Give the last plots of each variant."""
     body = call.body
@@ -176,7 +177,7 @@ def get_task_plots(call: Call) -> Json:
     return {"plots": plots, "returned": len(found), "total": len(found)}
 
 
-@endpoint("events.debug_images")
+@endpoint("events.debug_images", takes=requests.Series)
 def debug_images(call: Call) -> Json:
     """Give the last debug images of each metric."""
     metrics: dict[tuple[str, str], dict[int, list[Json]]] = {}
@@ -204,7 +205,7 @@ def debug_images(call: Call) -> Json:
     }
 
 
-@endpoint("events.get_task_events")
+@endpoint("events.get_task_events", takes=requests.Series)
 def get_task_events(call: Call) -> Json:
     """Give a task's events of one kind, in order."""
     task = documents.get_task(call.db, call.need("task"))["id"]
@@ -243,7 +244,7 @@ def get_task_events(call: Call) -> Json:
     }
 
 
-@endpoint("events.get_task_metrics")
+@endpoint("events.get_task_metrics", takes=requests.Series)
 def get_task_metrics(call: Call) -> Json:
     """List the metrics of tasks."""
     kind = call.body.get("event_type") or SCALAR
@@ -266,7 +267,7 @@ def get_task_metrics(call: Call) -> Json:
     return {"metrics": answer}
 
 
-@endpoint("events.get_scalar_metrics_and_variants")
+@endpoint("events.get_scalar_metrics_and_variants", takes=requests.Series)
 def get_scalar_metrics_and_variants(call: Call) -> Json:
     """List a task's curves."""
     rows = call.db.execute(
@@ -373,11 +374,11 @@ def _kept(event: Json) -> Json:
 def _note(doc: Json, point: Json) -> None:
     """Keep the last, smallest and largest value of each curve in the task."""
     metric, variant, value = point["metric"], point["variant"], point["value"]
-    group = doc.setdefault("last_metrics", {}).setdefault(_md5(metric), {})
-    old = group.get(_md5(variant))
+    group = doc.setdefault("last_metrics", {}).setdefault(md5(metric), {})
+    old = group.get(md5(variant))
     number = 0 if point["iter"] == SINGLE else point["iter"]
     if old is None:
-        group[_md5(variant)] = {
+        group[md5(variant)] = {
             "metric": metric,
             "variant": variant,
             "value": value,
@@ -400,7 +401,8 @@ def _note(doc: Json, point: Json) -> None:
         old["max_value"], old["max_value_iteration"] = value, number
 
 
-def _md5(text: str) -> str:
+def md5(text: str) -> str:
+    """Give the hash under which a task keeps a metric or a variant."""
     return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
 

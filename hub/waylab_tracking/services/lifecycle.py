@@ -8,7 +8,7 @@ from typing import Any
 from waylab_tracking.database import logs, reports, scalars
 from waylab_tracking.errors import invalid_status
 from waylab_tracking.moment import now
-from waylab_tracking.registry import PEOPLE, Call, Json, endpoint
+from waylab_tracking.registry import Call, Json, endpoint, for_each
 from waylab_tracking.services import documents, waiting
 
 ENQUEUED_FROM = ("created", "stopped", "failed")
@@ -20,7 +20,7 @@ ENDED_FROM = {
 }
 
 
-@endpoint("tasks.enqueue", roles=PEOPLE)
+@endpoint("tasks.enqueue")
 def enqueue(call: Call) -> Json:
     """Put a task at the end of a queue."""
     doc = documents.own_task(call)
@@ -42,14 +42,10 @@ def enqueue(call: Call) -> Json:
     return {"queued": 1, "updated": 1, "fields": fields, "queue_watched": watched}
 
 
-@endpoint("tasks.enqueue_many", roles=PEOPLE)
+@endpoint("tasks.enqueue_many")
 def enqueue_many(call: Call) -> Json:
     """Put several tasks at the end of a queue."""
-    done = []
-    for task in call.need("ids"):
-        one = Call(call.db, call.who, {**call.body, "task": task}, call.identity)
-        done.append({"id": task, **enqueue(one)})
-    return {"succeeded": done, "failed": []}
+    return for_each(call, enqueue)
 
 
 @endpoint("tasks.dequeue")
@@ -94,14 +90,28 @@ def stop(call: Call) -> Json:
     return _end(call, doc, "stopped")
 
 
-@endpoint("tasks.stop_many", roles=PEOPLE)
+@endpoint("tasks.stop_many")
 def stop_many(call: Call) -> Json:
     """Ask several tasks to stop."""
-    done = []
-    for task in call.need("ids"):
-        one = Call(call.db, call.who, {**call.body, "task": task}, call.identity)
-        done.append({"id": task, **stop(one)})
-    return {"succeeded": done, "failed": []}
+    return for_each(call, stop)
+
+
+@endpoint("tasks.dequeue_many")
+def dequeue_many(call: Call) -> Json:
+    """Take several waiting tasks out of their queues."""
+    return for_each(call, dequeue)
+
+
+@endpoint("tasks.reset_many")
+def reset_many(call: Call) -> Json:
+    """Make several tasks drafts again."""
+    return for_each(call, reset)
+
+
+@endpoint("tasks.publish_many")
+def publish_many(call: Call) -> Json:
+    """Freeze several ended tasks."""
+    return for_each(call, publish)
 
 
 @endpoint("tasks.stopped")
@@ -129,7 +139,7 @@ def completed(call: Call) -> Json:
     return answer
 
 
-@endpoint("tasks.publish", roles=PEOPLE)
+@endpoint("tasks.publish")
 def publish(call: Call) -> Json:
     """Freeze an ended task."""
     doc = documents.own_task(call)
@@ -148,7 +158,7 @@ def ping(call: Call) -> Json:
     return {}
 
 
-@endpoint("tasks.reset", roles=PEOPLE)
+@endpoint("tasks.reset")
 def reset(call: Call) -> Json:
     """Make a task a draft again and drop what it produced."""
     doc = documents.own_task(call)
@@ -166,7 +176,9 @@ def reset(call: Call) -> Json:
     doc["models"]["output"] = []
     doc["execution"]["queue"] = None
     doc["execution"]["artifacts"] = [
-        one for one in doc["execution"].get("artifacts") or [] if one["mode"] == "input"
+        one
+        for one in doc["execution"].get("artifacts") or []
+        if one.get("mode") == "input"
     ]
     documents.save_task(call.db, doc)
     return {"updated": 1, "dequeued": {"removed": dequeued}, "fields": fields}

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import sqlalchemy as sa
 
+from waylab_tracking import requests
 from waylab_tracking.database import models
 from waylab_tracking.errors import ApiError, forbidden
 from waylab_tracking.identity import COMPANY
 from waylab_tracking.moment import new_id, now
-from waylab_tracking.registry import PEOPLE, Call, Json, endpoint
+from waylab_tracking.registry import Call, Json, endpoint, for_each
 from waylab_tracking.services import documents
 
 EDITABLE = (
@@ -28,12 +31,12 @@ EDITABLE = (
 )
 
 
-@endpoint("models.create", roles=PEOPLE)
+@endpoint("models.create", takes=requests.Parts)
 def create(call: Call) -> Json:
     """Make a model."""
     made = now()
     doc: Json = {
-        "id": call.body.get("id") or new_id(),
+        "id": new_id(),
         "name": documents.require_name(call.need("name"), "model"),
         "user": call.who.id,
         "company": COMPANY,
@@ -66,24 +69,13 @@ def create(call: Call) -> Json:
     return {"id": doc["id"], "created": True}
 
 
-@endpoint("models.update_for_task", roles=PEOPLE)
+@endpoint("models.update_for_task")
 def update_for_task(call: Call) -> Json:
     """Make or renew a task's output model."""
     task = documents.own_task(call)
-    made = create(
-        Call(
-            call.db,
-            call.who,
-            {
-                "name": call.body.get("name") or task["name"],
-                "uri": call.body.get("uri") or "",
-                "task": task["id"],
-                "project": task["project"],
-                "tags": call.body.get("tags") or [],
-            },
-            call.identity,
-        )
-    )
+    body = {name: call.body[name] for name in EDITABLE if name in call.body}
+    body |= {"task": task["id"], "project": task["project"]}
+    made = create(call.like(**{"name": task["name"], **body}))
     task["models"]["output"].append({"name": task["name"], "model": made["id"]})
     documents.save_task(call.db, task)
     return made
@@ -104,7 +96,7 @@ def get_by_task_id(call: Call) -> Json:
     return {"model": found}
 
 
-@endpoint("models.get_all", "models.get_all_ex")
+@endpoint("models.get_all", "models.get_all_ex", takes=requests.Listing)
 def get_all(call: Call) -> Json:
     """List models, newest first unless ordered otherwise."""
     rows = call.db.execute(
@@ -131,7 +123,7 @@ def get_frameworks(call: Call) -> Json:
     }
 
 
-@endpoint("models.edit", "models.update", roles=PEOPLE)
+@endpoint("models.edit", "models.update", takes=requests.Parts)
 def edit(call: Call) -> Json:
     """Change a model."""
     doc = _own(call)
@@ -140,7 +132,7 @@ def edit(call: Call) -> Json:
     return {"updated": 1, "fields": changed}
 
 
-@endpoint("models.set_ready", roles=PEOPLE)
+@endpoint("models.set_ready")
 def set_ready(call: Call) -> Json:
     """Publish a model."""
     doc = _own(call)
@@ -149,17 +141,42 @@ def set_ready(call: Call) -> Json:
     return {"updated": 1}
 
 
-@endpoint("models.publish_many", roles=PEOPLE)
+@endpoint("models.publish_many")
 def publish_many(call: Call) -> Json:
     """Publish several models."""
-    done = []
+    return _many(call, set_ready)
+
+
+@endpoint("models.delete_many")
+def delete_many(call: Call) -> Json:
+    """Delete several models."""
+    return _many(call, delete)
+
+
+@endpoint("models.archive_many")
+def archive_many(call: Call) -> Json:
+    """Put models out of sight."""
+    return _many(call, lambda one: _set_archived(one, archived=True))
+
+
+@endpoint("models.unarchive_many")
+def unarchive_many(call: Call) -> Json:
+    """Bring models back."""
+    return _many(call, lambda one: _set_archived(one, archived=False))
+
+
+@endpoint("models.move")
+def move(call: Call) -> Json:
+    """Move models to a project."""
+    target = documents.target_project(call)
     for model in call.need("ids"):
-        set_ready(Call(call.db, call.who, {"model": model}, call.identity))
-        done.append({"id": model, "updated": 1})
-    return {"succeeded": done, "failed": []}
+        doc = _own(call.like(model=model))
+        doc["project"] = target
+        documents.save_model(call.db, doc)
+    return {"project_id": target, "moved": len(call.need("ids"))}
 
 
-@endpoint("models.add_or_update_metadata", roles=PEOPLE)
+@endpoint("models.add_or_update_metadata", takes=requests.Metadata)
 def add_or_update_metadata(call: Call) -> Json:
     """Set metadata entries."""
     doc = _own(call)
@@ -172,7 +189,7 @@ def add_or_update_metadata(call: Call) -> Json:
     return {"updated": 1}
 
 
-@endpoint("models.delete_metadata", roles=PEOPLE)
+@endpoint("models.delete_metadata")
 def delete_metadata(call: Call) -> Json:
     """Drop metadata entries."""
     doc = _own(call)
@@ -182,7 +199,7 @@ def delete_metadata(call: Call) -> Json:
     return {"updated": 1}
 
 
-@endpoint("models.delete", roles=PEOPLE)
+@endpoint("models.delete")
 def delete(call: Call) -> Json:
     """Delete a model; its file is the file server's affair."""
     doc = _own(call)
@@ -190,6 +207,20 @@ def delete(call: Call) -> Json:
         raise ApiError(400, 203, f"Model is published: id={doc['id']}")
     call.db.execute(models.delete().where(models.c.id == doc["id"]))
     return {"deleted": True, "url": doc["uri"]}
+
+
+def _many(call: Call, handler: Callable[[Call], Json]) -> Json:
+    return for_each(
+        call, lambda one: handler(one.like(**one.body, model=one.body["task"]))
+    )
+
+
+def _set_archived(call: Call, *, archived: bool) -> Json:
+    doc = _own(call)
+    rest = [tag for tag in doc["system_tags"] if tag != "archived"]
+    doc["system_tags"] = [*rest, "archived"] if archived else rest
+    documents.save_model(call.db, doc)
+    return {"archived" if archived else "unarchived": True}
 
 
 def _own(call: Call) -> Json:

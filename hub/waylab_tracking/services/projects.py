@@ -4,30 +4,33 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from waylab_tracking.database import models, projects, tasks
-from waylab_tracking.errors import ApiError, forbidden
+from waylab_tracking import requests
+from waylab_tracking.database import models, projects, scalars, tasks
+from waylab_tracking.errors import ApiError, forbidden, not_unique, validation
 from waylab_tracking.moment import now
-from waylab_tracking.registry import PEOPLE, Call, Json, endpoint
-from waylab_tracking.services import documents
+from waylab_tracking.registry import Call, Json, endpoint
+from waylab_tracking.services import documents, events
 
 EDITABLE = ("description", "tags", "system_tags", "default_output_destination")
 
 
-@endpoint("projects.create", roles=PEOPLE)
+@endpoint("projects.create", takes=requests.Parts)
 def create(call: Call) -> Json:
     """Make a project and its parents."""
     name = documents.require_name(call.need("name"), "project")
     return {"id": documents.create_project(call, name, call.body)}
 
 
-@endpoint("projects.get_all", "projects.get_all_ex")
+@endpoint("projects.get_all", "projects.get_all_ex", takes=requests.Listing)
 def get_all(call: Call) -> Json:
     """List projects; hidden ones only when asked for."""
     docs = [dict(doc) for doc in call.db.execute(sa.select(projects.c.doc)).scalars()]
-    if not call.body.get("search_hidden") and not call.body.get("id"):
+    body = call.body
+    if not body.get("search_hidden") and not body.get("id"):
         docs = [doc for doc in docs if "hidden" not in doc["system_tags"]]
-    if call.body.get("shallow_search"):
-        docs = [doc for doc in docs if doc["parent"] is None]
+    if body.get("shallow_search"):
+        above = body.get("parent") or [None]
+        docs = [doc for doc in docs if doc["parent"] in above]
     docs.sort(key=lambda doc: str(doc["created"]), reverse=True)
     return documents.answer_list(call, docs, "projects")
 
@@ -38,7 +41,7 @@ def get_by_id(call: Call) -> Json:
     return {"project": documents.get_project(call.db, call.need("project"))}
 
 
-@endpoint("projects.update", roles=PEOPLE)
+@endpoint("projects.update", takes=requests.Parts)
 def update(call: Call) -> Json:
     """Change a project's name, description or tags."""
     doc = documents.get_project(call.db, call.need("project"))
@@ -47,21 +50,45 @@ def update(call: Call) -> Json:
         raise forbidden(msg)
     changed = {name: call.body[name] for name in EDITABLE if name in call.body}
     doc |= changed
-    if name := call.body.get("name"):
-        doc["name"] = changed["name"] = documents.require_name(name, "project")
-        doc["basename"] = doc["name"].rpartition("/")[2]
+    if (name := call.body.get("name")) and name != doc["name"]:
+        changed["name"] = documents.require_name(name, "project")
+        _rename(call, doc, name)
     doc["last_update"] = now()
+    _save(call, doc)
+    return {"updated": 1, "fields": changed}
+
+
+def _rename(call: Call, doc: Json, name: str) -> None:
+    """Rename a project and with it the names of all below."""
+    taken = sa.select(projects.c.id).where(projects.c.name == name)
+    if call.db.execute(taken).first():
+        msg = f"name={name}"
+        raise not_unique(msg)
+    old = doc["name"]
+    if name.startswith(f"{old}/"):
+        msg = f"project {old} cannot move below itself"
+        raise validation(msg)
+    above = name.rpartition("/")[0]
+    doc["parent"] = documents.ensure_project(call, above) if above else None
+    doc["name"], doc["basename"] = name, name.rpartition("/")[2]
+    for one in documents.subprojects(call.db, [doc["id"]]):
+        if one != doc["id"]:
+            below = documents.get_project(call.db, one)
+            below["name"] = name + below["name"][len(old) :]
+            _save(call, below)
+
+
+def _save(call: Call, doc: Json) -> None:
     call.db.execute(
         projects.update()
         .where(projects.c.id == doc["id"])
         .values(doc=doc, name=doc["name"])
     )
-    return {"updated": 1, "fields": changed}
 
 
-@endpoint("projects.delete", roles=PEOPLE)
+@endpoint("projects.delete")
 def delete(call: Call) -> Json:
-    """Delete a project that holds nothing, or everything with `force`."""
+    """Delete a project, and those below it, that hold nothing."""
     doc = documents.get_project(call.db, call.need("project"))
     if not call.who.is_operator and doc["user"] != call.who.id:
         msg = f"project {doc['name']} belongs to another user"
@@ -88,6 +115,55 @@ def get_task_tags(call: Call) -> Json:
 def get_model_tags(call: Call) -> Json:
     """List the tags that models carry."""
     return _tags(call, models)
+
+
+@endpoint("projects.get_task_parents")
+def get_task_parents(call: Call) -> Json:
+    """List the tasks that others name as their parents."""
+    statement = sa.select(tasks.c.head)
+    if wanted := call.body.get("projects"):
+        ids = documents.subprojects(call.db, list(wanted))
+        statement = statement.where(tasks.c.project.in_(ids))
+    parents = {head.get("parent") for head in call.db.execute(statement).scalars()}
+    rows = call.db.execute(
+        sa.select(tasks.c.head).where(tasks.c.id.in_(parents - {None}))
+    )
+    return {
+        "parents": [
+            {"id": one["id"], "name": one["name"], "project": {"id": one["project"]}}
+            for one in rows.scalars()
+        ]
+    }
+
+
+@endpoint("projects.get_unique_metric_variants")
+def get_unique_metric_variants(call: Call) -> Json:
+    """List the curves that the tasks of a project have."""
+    statement = sa.select(scalars.c.metric, scalars.c.variant).distinct()
+    if wanted := call.body.get("project"):
+        ids = documents.subprojects(call.db, [wanted])
+        mine = sa.select(tasks.c.id).where(tasks.c.project.in_(ids))
+        statement = statement.where(scalars.c.task.in_(mine))
+    rows = call.db.execute(statement.order_by(scalars.c.metric, scalars.c.variant))
+    return {
+        "metrics": [
+            {
+                "metric": row.metric,
+                "metric_hash": events.md5(row.metric),
+                "variant": row.variant,
+                "variant_hash": events.md5(row.variant),
+            }
+            for row in rows
+        ]
+    }
+
+
+@endpoint("organization.get_tags")
+def get_tags(call: Call) -> Json:
+    """List all tags."""
+    found = [_tags(call, table) for table in (tasks, models)]
+    names = [name for name in ("tags", "system_tags") if name in found[0]]
+    return {name: sorted({*found[0][name], *found[1][name]}) for name in names}
 
 
 def _tags(call: Call, table: sa.Table) -> Json:

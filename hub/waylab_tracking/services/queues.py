@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from waylab_tracking import requests
 from waylab_tracking.database import queues
 from waylab_tracking.errors import (
     ApiError,
-    invalid_queue,
     invalid_status,
     not_unique,
 )
 from waylab_tracking.identity import COMPANY
 from waylab_tracking.moment import new_id, now
-from waylab_tracking.registry import AGENTS, PEOPLE, Call, Json, endpoint
-from waylab_tracking.services import documents, waiting
+from waylab_tracking.registry import Call, Json, endpoint
+from waylab_tracking.services import documents, lifecycle, waiting
 
 BUILT_IN = ("default", "services")
+LAST = 1 << 30
 
 
-@endpoint("queues.create", roles=PEOPLE)
+@endpoint("queues.create")
 def create(call: Call) -> Json:
     """Make a queue."""
     name = documents.require_name(call.need("name"), "queue")
@@ -49,7 +50,7 @@ def get_by_id(call: Call) -> Json:
     return {"queue": {**queue, "entries": waiting.in_order(call.db, queue["id"])}}
 
 
-@endpoint("queues.get_all", "queues.get_all_ex")
+@endpoint("queues.get_all", "queues.get_all_ex", takes=requests.Listing)
 def get_all(call: Call) -> Json:
     """List queues with their entries in order."""
     rows = call.db.execute(sa.select(queues.c.doc).order_by(queues.c.name)).scalars()
@@ -63,7 +64,7 @@ def get_default(call: Call) -> Json:
     return {"id": waiting.default_queue(call.db), "name": "default"}
 
 
-@endpoint("queues.update", roles=PEOPLE)
+@endpoint("queues.update")
 def update(call: Call) -> Json:
     """Change a queue's name or tags."""
     doc = waiting.queue_by_id(call.db, call.need("queue"))
@@ -81,14 +82,17 @@ def update(call: Call) -> Json:
     return {"updated": 1, "fields": changed}
 
 
-@endpoint("queues.delete", roles=PEOPLE)
+@endpoint("queues.delete")
 def delete(call: Call) -> Json:
     """Delete a queue in which nothing waits."""
     doc = waiting.queue_by_id(call.db, call.need("queue"))
     if doc["name"] in BUILT_IN:
         raise ApiError(400, 704, f"The queue {doc['name']} cannot be deleted")
-    if waiting.in_order(call.db, doc["id"]) and not call.body.get("force"):
+    waits = waiting.in_order(call.db, doc["id"])
+    if waits and not call.body.get("force"):
         raise ApiError(400, 705, f"Queue is not empty: id={doc['id']}")
+    for entry in waits:
+        lifecycle.dequeue(call.like(task=entry["task"]))
     call.db.execute(queues.delete().where(queues.c.id == doc["id"]))
     return {"deleted": 1}
 
@@ -100,14 +104,14 @@ def get_num_entries(call: Call) -> Json:
     return {"num": len(waiting.in_order(call.db, queue["id"]))}
 
 
-@endpoint("queues.get_next_task", roles=AGENTS)
+@endpoint("queues.get_next_task")
 def get_next_task(call: Call) -> Json:
     """Pop the next task, in one transaction."""
     queue = waiting.queue_by_id(call.db, call.need("queue"))
     line = waiting.in_order(call.db, queue["id"])
     if not line:
         return {}
-    waiting.remove(call.db, line[0]["task"])
+    waiting.pop(call.db, line[0]["task"], queue["id"])
     return {"entry": line[0]}
 
 
@@ -148,34 +152,33 @@ def remove_task(call: Call) -> Json:
 @endpoint("queues.move_task_to_front")
 def move_task_to_front(call: Call) -> Json:
     """Make a task the next one."""
-    return _move(call, lambda _: 0)
+    return _move(call, to=0)
 
 
 @endpoint("queues.move_task_to_back")
 def move_task_to_back(call: Call) -> Json:
     """Make a task the last one."""
-    return _move(call, lambda _: 1 << 30)
+    return _move(call, to=LAST)
 
 
 @endpoint("queues.move_task_forward")
 def move_task_forward(call: Call) -> Json:
     """Move a task towards the front."""
-    return _move(call, lambda at: at - int(call.body.get("count") or 1))
+    return _move(call, by=-int(call.body.get("count") or 1))
 
 
 @endpoint("queues.move_task_backward")
 def move_task_backward(call: Call) -> Json:
     """Move a task towards the end."""
-    return _move(call, lambda at: at + int(call.body.get("count") or 1))
+    return _move(call, by=int(call.body.get("count") or 1))
 
 
-def _move(call: Call, target: object) -> Json:
+def _move(call: Call, *, to: int | None = None, by: int = 0) -> Json:
     queue = waiting.queue_by_id(call.db, call.need("queue"))
     task = documents.own_task(call)["id"]
     at = waiting.index_of(call.db, queue["id"], task)
-    if not callable(target):
-        raise invalid_queue(queue["id"])
-    return {"position": waiting.place(call.db, queue["id"], task, target(at))}
+    index = at + by if to is None else to
+    return {"position": waiting.place(call.db, queue["id"], task, index)}
 
 
 def create_built_in(db: sa.Connection) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from waylab_tracking import query, requests
+from waylab_tracking.access import Role
 from waylab_tracking.database import (
     entries,
     logs,
@@ -18,7 +20,7 @@ from waylab_tracking.database import (
 from waylab_tracking.errors import invalid_status, validation
 from waylab_tracking.identity import COMPANY
 from waylab_tracking.moment import new_id, now
-from waylab_tracking.registry import PEOPLE, Call, Json, endpoint
+from waylab_tracking.registry import Call, Json, endpoint, for_each
 from waylab_tracking.services import documents, lifecycle
 
 EDITABLE = (
@@ -37,12 +39,13 @@ EDITABLE = (
     "models",
     "output_dest",
 )
+LIGHT = frozenset({*documents.HEAD, "execution.queue"})
 CLONED = ("script", "hyperparams", "configuration", "container", "type", "comment")
 
 __all__ = ["lifecycle"]
 
 
-@endpoint("tasks.create", roles=PEOPLE)
+@endpoint("tasks.create", takes=requests.Parts)
 def create(call: Call) -> Json:
     """Make a task, a draft at first."""
     documents.require_name(call.need("name"), "task")
@@ -58,45 +61,35 @@ def validate(call: Call) -> Json:
     return {}
 
 
-@endpoint("tasks.get_by_id")
+@endpoint("tasks.get_by_id", "tasks.get_by_id_ex")
 def get_by_id(call: Call) -> Json:
     """Give one task."""
     return {"task": documents.get_task(call.db, call.need("task"))}
 
 
-@endpoint("tasks.get_all", "tasks.get_all_ex")
+@endpoint("tasks.get_all", "tasks.get_all_ex", takes=requests.Listing)
 def get_all(call: Call) -> Json:
     """List tasks, newest first unless ordered otherwise."""
     body = call.body
-    statement = sa.select(tasks.c.doc).order_by(tasks.c.created.desc())
-    if ids := body.get("id"):
-        statement = statement.where(
-            tasks.c.id.in_(ids if isinstance(ids, list) else [ids])
-        )
-    if wanted := body.get("project"):
-        wanted = list(wanted) if isinstance(wanted, list) else [wanted]
-        body["project"] = (
-            documents.subprojects(call.db, wanted)
-            if body.get("include_subprojects")
-            else wanted
-        )
-        statement = statement.where(tasks.c.project.in_(body["project"]))
-    for column in ("user", "status"):
-        wanted = body.get(column)
-        if isinstance(wanted, list) and wanted and not _has_operators(wanted):
-            statement = statement.where(tasks.c[column].in_(wanted))
-    docs = [dict(doc) for doc in call.db.execute(statement).scalars()]
-    return documents.answer_list(call, docs, "tasks")
+    if body.get("project") and body.get("include_subprojects"):
+        body["project"] = documents.subprojects(call.db, body["project"])
+    light = query.names_used(body) <= LIGHT
+    column = tasks.c.head if light else tasks.c.doc
+    shown, total = documents.find(body, _candidates(call.db, body, column))
+    fields = body.get("only_fields")
+    if light and not (fields and set(fields) <= LIGHT):
+        shown = _whole(call.db, [doc["id"] for doc in shown])
+    return {"tasks": [query.project(doc, fields) for doc in shown], "total": total}
 
 
 @endpoint("tasks.get_types")
 def get_types(call: Call) -> Json:
     """List the types that tasks have."""
-    docs = call.db.execute(sa.select(tasks.c.doc)).scalars()
-    return {"types": sorted({doc["type"] for doc in docs})}
+    heads = call.db.execute(sa.select(tasks.c.head)).scalars()
+    return {"types": sorted({head["type"] for head in heads})}
 
 
-@endpoint("tasks.edit", "tasks.update", roles=PEOPLE)
+@endpoint("tasks.edit", "tasks.update", takes=requests.Parts)
 def edit(call: Call) -> Json:
     """Replace whole fields of a task."""
     doc = documents.own_task(call)
@@ -105,7 +98,7 @@ def edit(call: Call) -> Json:
     return {"updated": 1, "fields": changed}
 
 
-@endpoint("tasks.edit_hyper_params", roles=PEOPLE)
+@endpoint("tasks.edit_hyper_params", takes=requests.HyperParams)
 def edit_hyper_params(call: Call) -> Json:
     """Set parameters: all of them, a section's, or those that are named."""
     doc = documents.own_task(call)
@@ -126,7 +119,7 @@ def edit_hyper_params(call: Call) -> Json:
     return {"updated": 1}
 
 
-@endpoint("tasks.delete_hyper_params", roles=PEOPLE)
+@endpoint("tasks.delete_hyper_params", takes=requests.HyperParamKeys)
 def delete_hyper_params(call: Call) -> Json:
     """Drop parameters or whole sections."""
     doc = documents.own_task(call)
@@ -152,7 +145,7 @@ def get_hyper_params(call: Call) -> Json:
     return {"params": found}
 
 
-@endpoint("tasks.edit_configuration", roles=PEOPLE)
+@endpoint("tasks.edit_configuration", takes=requests.Configuration)
 def edit_configuration(call: Call) -> Json:
     """Set configuration items; the others stay unless all are replaced."""
     doc = documents.own_task(call)
@@ -161,7 +154,9 @@ def edit_configuration(call: Call) -> Json:
         str(item["name"]): {k: v for k, v in item.items() if k != "method"}
         for item in call.need("configuration")
     }
-    old = {} if call.body.get("replace_configuration") else doc["configuration"]
+    # "none" says so in words.
+    replace = call.body.get("replace_configuration") not in (None, False, "none", "")
+    old = {} if replace else doc["configuration"]
     doc["configuration"] = {**old, **given}
     documents.save_task(call.db, doc)
     return {"updated": 1}
@@ -179,7 +174,7 @@ def get_configurations(call: Call) -> Json:
     return {"configurations": found}
 
 
-@endpoint("tasks.delete_configuration", roles=PEOPLE)
+@endpoint("tasks.delete_configuration", takes=requests.ConfigurationKeys)
 def delete_configuration(call: Call) -> Json:
     """Drop configuration items."""
     doc = documents.own_task(call)
@@ -198,7 +193,7 @@ def set_requirements(call: Call) -> Json:
     return {"updated": 1, "fields": {}}
 
 
-@endpoint("tasks.add_or_update_artifacts", roles=PEOPLE)
+@endpoint("tasks.add_or_update_artifacts", takes=requests.Artifacts)
 def add_or_update_artifacts(call: Call) -> Json:
     """Add artifacts, or replace those of the same key and mode."""
     doc = documents.own_task(call)
@@ -211,14 +206,14 @@ def add_or_update_artifacts(call: Call) -> Json:
     kept = [
         one
         for one in doc["execution"].get("artifacts") or []
-        if (one["key"], one["mode"]) not in given
+        if (one["key"], one.get("mode") or "output") not in given
     ]
     doc["execution"]["artifacts"] = [*kept, *given.values()]
     documents.save_task(call.db, doc)
     return {"updated": 1}
 
 
-@endpoint("tasks.delete_artifacts", roles=PEOPLE)
+@endpoint("tasks.delete_artifacts", takes=requests.Artifacts)
 def delete_artifacts(call: Call) -> Json:
     """Drop artifacts from the record."""
     doc = documents.own_task(call)
@@ -226,13 +221,13 @@ def delete_artifacts(call: Call) -> Json:
     doc["execution"]["artifacts"] = [
         one
         for one in doc["execution"].get("artifacts") or []
-        if (one["key"], one["mode"]) not in gone
+        if (one["key"], one.get("mode") or "output") not in gone
     ]
     documents.save_task(call.db, doc)
     return {"deleted": 1}
 
 
-@endpoint("tasks.add_or_update_model", roles=PEOPLE)
+@endpoint("tasks.add_or_update_model")
 def add_or_update_model(call: Call) -> Json:
     """Name a model as a task's input or output."""
     doc = documents.own_task(call)
@@ -244,7 +239,7 @@ def add_or_update_model(call: Call) -> Json:
     return {"updated": 1}
 
 
-@endpoint("tasks.delete_models", roles=PEOPLE)
+@endpoint("tasks.delete_models", takes=requests.ModelKeys)
 def delete_models(call: Call) -> Json:
     """Drop a task's references to models."""
     doc = documents.own_task(call)
@@ -257,7 +252,7 @@ def delete_models(call: Call) -> Json:
     return {"updated": 1}
 
 
-@endpoint("tasks.clone", roles=PEOPLE)
+@endpoint("tasks.clone")
 def clone(call: Call) -> Json:
     """Make a draft of a task's inputs."""
     source = documents.get_task(call.db, call.need("task"))
@@ -283,20 +278,17 @@ def clone(call: Call) -> Json:
     doc["execution"]["artifacts"] = [
         one
         for one in source["execution"].get("artifacts") or []
-        if one["mode"] == "input"
+        if one.get("mode") == "input"
     ]
     for own in ("waylab_live", "waylab_verdict"):  # An earlier run's, not an input.
         doc["configuration"].pop(own, None)
     return {"id": _insert(call, doc)}
 
 
-@endpoint("tasks.move", roles=PEOPLE)
+@endpoint("tasks.move")
 def move(call: Call) -> Json:
     """Move tasks to a project."""
-    target = call.body.get("project")
-    if not target:
-        target = documents.ensure_project(call, str(call.need("project_name")))
-    documents.get_project(call.db, target)
+    target = documents.target_project(call)
     for task in call.need("ids"):
         doc = documents.get_task(call.db, task)
         documents.require_owner(call.who, doc)
@@ -305,32 +297,26 @@ def move(call: Call) -> Json:
     return {"project_id": target}
 
 
-@endpoint("tasks.delete", roles=PEOPLE)
+@endpoint("tasks.delete")
 def delete(call: Call) -> Json:
     """Delete a task and what it reported; files are the file server's affair."""
     doc = documents.own_task(call)
     return {"deleted": True, **_delete(call, doc)}
 
 
-@endpoint("tasks.delete_many", roles=PEOPLE)
+@endpoint("tasks.delete_many")
 def delete_many(call: Call) -> Json:
     """Delete several tasks."""
-    done = []
-    for task in call.need("ids"):
-        doc = documents.get_task(call.db, task)
-        documents.require_owner(call.who, doc)
-        _delete(call, doc)
-        done.append({"id": task, "deleted": True})
-    return {"succeeded": done, "failed": []}
+    return for_each(call, delete)
 
 
-@endpoint("tasks.archive", "tasks.archive_many", roles=PEOPLE)
+@endpoint("tasks.archive", "tasks.archive_many")
 def archive(call: Call) -> Json:
     """Put tasks out of sight."""
     return _set_archived(call, archived=True)
 
 
-@endpoint("tasks.unarchive", "tasks.unarchive_many", roles=PEOPLE)
+@endpoint("tasks.unarchive", "tasks.unarchive_many")
 def unarchive(call: Call) -> Json:
     """Bring tasks back."""
     return _set_archived(call, archived=False)
@@ -418,6 +404,7 @@ def _insert(call: Call, doc: Json) -> str:
             user=doc["user"],
             status=doc["status"],
             created=doc["created"],
+            head=documents.head(doc),
             doc=doc,
         )
     )
@@ -453,10 +440,30 @@ def _delete(call: Call, doc: Json) -> Json:
 
 
 def _require_draft(call: Call, doc: Json) -> None:
+    # An agent completes the record of a task that runs.
+    if call.who.role is Role.AGENT:
+        return
     if doc["status"] != "created" and not call.body.get("force"):
         msg = f"task {doc['id']} is {doc['status']}, no draft: use force"
         raise invalid_status(msg)
 
 
-def _has_operators(words: list[Any]) -> bool:
-    return any(isinstance(one, str) and one.startswith(("-", "__$")) for one in words)
+def _candidates(db: sa.Connection, body: Json, column: Any) -> list[Json]:
+    """Give the tasks that the indexed columns leave, newest first."""
+    statement = sa.select(column).order_by(tasks.c.created.desc())
+    for name in ("id", "project", "user", "status"):
+        wanted = body.get(name)
+        if wanted and not any(str(one).startswith(("-", "__$")) for one in wanted):
+            statement = statement.where(tasks.c[name].in_(wanted))
+    return [dict(doc) for doc in db.execute(statement).scalars()]
+
+
+def _whole(db: sa.Connection, ids: list[str]) -> list[Json]:
+    docs: dict[str, Json] = {}
+    for start in range(0, len(ids), 500):
+        some = ids[start : start + 500]
+        rows = db.execute(
+            sa.select(tasks.c.id, tasks.c.doc).where(tasks.c.id.in_(some))
+        )
+        docs |= {row.id: dict(row.doc) for row in rows}
+    return [docs[one] for one in ids]

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import time
+
 import sqlalchemy as sa
 
-from waylab_tracking.database import entries, queues, workers
+from waylab_tracking.database import entries, popped, queues, tasks, workers
 from waylab_tracking.errors import ApiError, invalid_queue
 from waylab_tracking.moment import now
 from waylab_tracking.registry import Json
+
+LEASE_SECONDS = 60.0
+WORKER_SECONDS = 600.0
 
 
 def queue_by_id(db: sa.Connection, queue: object) -> Json:
@@ -42,6 +47,7 @@ def in_order(db: sa.Connection, queue: str) -> list[Json]:
 def append(db: sa.Connection, queue: Json, task: str) -> None:
     """Put a task at the end (400/706 if it waits somewhere)."""
     refuse_if_waiting(db, task)
+    db.execute(popped.delete().where(popped.c.task == task))
     last = db.execute(
         sa.select(sa.func.max(entries.c.place)).where(entries.c.queue == queue["id"])
     ).scalar()
@@ -63,10 +69,43 @@ def refuse_if_waiting(db: sa.Connection, task: str) -> None:
 
 def remove(db: sa.Connection, task: str, queue: str | None = None) -> int:
     """Take a task out of its queue (or of this one only); give 1 or 0."""
+    db.execute(popped.delete().where(popped.c.task == task))
     statement = entries.delete().where(entries.c.task == task)
     if queue is not None:
         statement = statement.where(entries.c.queue == queue)
     return int(db.execute(statement).rowcount)
+
+
+def pop(db: sa.Connection, task: str, queue: str) -> None:
+    """Take the task out of its queue, to come back unless it is begun soon.
+
+    An agent that dies between the answer and `tasks.started` would lose it else.
+    """
+    remove(db, task)
+    until = time.time() + LEASE_SECONDS
+    db.execute(popped.insert().values(task=task, queue=queue, until=until))
+
+
+def give_back_overdue(db: sa.Connection, at: float | None = None) -> list[str]:
+    """Put popped tasks that nobody has begun back at the head of their queues."""
+    due = popped.c.until <= (time.time() if at is None else at)
+    rows = db.execute(sa.select(popped).where(due)).all()
+    db.execute(popped.delete().where(due))
+    given = []
+    for row in rows:
+        task, queue = row.task, row.queue
+        status = sa.select(tasks.c.status).where(tasks.c.id == task)
+        known = sa.select(queues.c.id).where(queues.c.id == queue)
+        if (
+            db.execute(status).scalar() == "queued"
+            and db.execute(sa.select(entries).where(entries.c.task == task)).first()
+            is None
+            and db.execute(known).first() is not None
+        ):
+            append(db, {"id": queue}, task)
+            place(db, queue, task, 0)
+            given.append(task)
+    return given
 
 
 def place(db: sa.Connection, queue: str, task: str, index: int) -> int:
@@ -94,5 +133,6 @@ def index_of(db: sa.Connection, queue: str, task: str) -> int:
 
 def is_watched(db: sa.Connection, queue: str) -> bool:
     """Say whether a worker serves the queue."""
-    docs = db.execute(sa.select(workers.c.doc)).scalars()
+    alive = workers.c.last_seen >= time.time() - WORKER_SECONDS
+    docs = db.execute(sa.select(workers.c.doc).where(alive)).scalars()
     return any(queue in (doc.get("queues") or ()) for doc in docs)

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import sqlalchemy as sa
 
+from waylab_tracking.access import Role
 from waylab_tracking.database import credentials, users
 from waylab_tracking.errors import invalid_status, unauthorized, validation
 from waylab_tracking.identity import (
     JOB_TOKEN_SECONDS,
-    Role,
-    find_user,
+    LIKE_ID,
+    as_job,
     is_active,
+    user_by_id,
 )
 from waylab_tracking.moment import new_id, now
-from waylab_tracking.registry import AGENTS, SYSTEM_ONLY, Call, Json, endpoint
+from waylab_tracking.registry import Call, Json, endpoint
 from waylab_tracking.services import documents
 
+MAX_NAME = 200
 
-@endpoint("waylab.ensure_user", roles=SYSTEM_ONLY)
+
+@endpoint("waylab.ensure_user")
 def ensure_user(call: Call) -> Json:
     """Make a user, or give the one of that name this role."""
     name = str(call.need("name"))
@@ -28,6 +30,9 @@ def ensure_user(call: Call) -> Json:
     except ValueError as error:
         msg = f"there is no role {call.body.get('role')!r}"
         raise validation(msg) from error
+    if LIKE_ID.fullmatch(name) or len(name) > MAX_NAME or not name.isprintable():
+        msg = f"{name[:MAX_NAME]!r} cannot be a user's name"
+        raise validation(msg)
     if role is Role.SYSTEM or name == "system":
         msg = "the system principal is not a user"
         raise validation(msg)
@@ -39,12 +44,14 @@ def ensure_user(call: Call) -> Json:
         return {"id": row.id, "created": False}
     user = new_id()
     call.db.execute(
-        users.insert().values(id=user, name=name, role=role.value, created=now())
+        users.insert().values(
+            id=user, name=name, role=role.value, created=now(), active=True
+        )
     )
     return {"id": user, "created": True}
 
 
-@endpoint("waylab.remove_user", roles=SYSTEM_ONLY)
+@endpoint("waylab.remove_user")
 def remove_user(call: Call) -> Json:
     """Remove a user and all keys; what the user made stays."""
     name = str(call.need("name"))
@@ -52,27 +59,27 @@ def remove_user(call: Call) -> Json:
     if row is None:
         return {"removed": 0}
     call.db.execute(credentials.delete().where(credentials.c.user == row.id))
-    # The row stays, under a name that nobody signs in with: tasks refer to it.
+    # The row stays, under another name: tasks refer to it.
     call.db.execute(
         users.update()
         .where(users.c.id == row.id)
-        .values(name=f"{name} (removed {row.id[:6]})", role=Role.USER.value)
+        .values(name=f"{name} (removed {row.id[:6]})", active=False)
     )
     return {"removed": 1}
 
 
-@endpoint("waylab.job_token", roles=AGENTS)
+@endpoint("waylab.job_token")
 def job_token(call: Call) -> Json:
     """Give the token with which a claimed task's job acts for its owner."""
     task = documents.get_task(call.db, call.need("task"))
     if not is_active(call.db, task["id"]):
         msg = f"task {task['id']} is neither claimed nor running"
         raise invalid_status(msg)
-    owner = find_user(call.db, task["user"])
+    owner = user_by_id(call.db, task["user"])
     if owner.role is Role.AGENT:
         msg = "an agent owns no tasks"
         raise unauthorized(msg)
-    token = call.identity.token(replace(owner, task=task["id"]), JOB_TOKEN_SECONDS)
+    token = call.identity.token(as_job(owner, task["id"]), JOB_TOKEN_SECONDS)
     return {
         "token": token,
         "user": {"id": owner.id, "name": owner.name},

@@ -7,16 +7,17 @@ from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
+from waylab_tracking import requests
 from waylab_tracking.database import queues, tasks, users, workers
 from waylab_tracking.errors import ApiError
 from waylab_tracking.identity import COMPANY
 from waylab_tracking.moment import now
 from waylab_tracking.registry import Call, Json, endpoint
+from waylab_tracking.services import documents
+from waylab_tracking.services.waiting import WORKER_SECONDS
 
-TIMEOUT_SECONDS = 600.0
 
-
-@endpoint("workers.register")
+@endpoint("workers.register", takes=requests.Report)
 def register(call: Call) -> Json:
     """A worker has come."""
     worker = str(call.need("worker"))
@@ -24,7 +25,7 @@ def register(call: Call) -> Json:
         "id": worker,
         "user": call.who.id,
         "register_time": now(),
-        "register_timeout": int(call.body.get("timeout") or TIMEOUT_SECONDS),
+        "register_timeout": int(call.body.get("timeout") or WORKER_SECONDS),
         "queues": list(call.body.get("queues") or []),
         "tags": list(call.body.get("tags") or []),
         "system_tags": list(call.body.get("system_tags") or []),
@@ -45,7 +46,7 @@ def unregister(call: Call) -> Json:
     return {}
 
 
-@endpoint("workers.status_report")
+@endpoint("workers.status_report", takes=requests.Report)
 def status_report(call: Call) -> Json:
     """A worker lives, and tells what it does and uses."""
     body = call.body
@@ -56,6 +57,8 @@ def status_report(call: Call) -> Json:
         register(call)
         doc = _get(call, worker)
     doc["task"] = body.get("task")
+    if doc["task"]:
+        _note_worker(call.db, doc["task"], worker)
     if body.get("queues") is not None:
         doc["queues"] = list(body["queues"])
     doc["queue"] = body.get("queue")
@@ -64,10 +67,10 @@ def status_report(call: Call) -> Json:
     return {}
 
 
-@endpoint("workers.get_all")
+@endpoint("workers.get_all", takes=requests.Report)
 def get_all(call: Call) -> Json:
     """List the workers that were heard of lately."""
-    oldest = time.time() - float(call.body.get("last_seen") or TIMEOUT_SECONDS)
+    oldest = time.time() - float(call.body.get("last_seen") or WORKER_SECONDS)
     rows = call.db.execute(
         sa.select(workers).where(workers.c.last_seen >= oldest).order_by(workers.c.id)
     ).all()
@@ -95,7 +98,7 @@ def get_runtime_properties(call: Call) -> Json:
     return {"runtime_properties": doc.get("runtime_properties") or []}
 
 
-@endpoint("workers.set_runtime_properties")
+@endpoint("workers.set_runtime_properties", takes=requests.Properties)
 def set_runtime_properties(call: Call) -> Json:
     """Set values on a worker."""
     doc = _get(call, call.need("worker"))
@@ -105,6 +108,15 @@ def set_runtime_properties(call: Call) -> Json:
     doc["runtime_properties"] = [*kept, *given]
     _save(call.db, doc)
     return {"added": [one["key"] for one in given], "removed": [], "errors": []}
+
+
+def _note_worker(db: sa.Connection, task: str, worker: str) -> None:
+    """Tell in the task who runs it, and that it lives."""
+    found = db.execute(sa.select(tasks.c.doc).where(tasks.c.id == task)).scalar()
+    if found is not None and found["status"] == "in_progress":
+        doc = dict(found)
+        doc["last_worker"], doc["last_worker_report"] = worker, now()
+        documents.save_task(db, doc)
 
 
 def _get(call: Call, worker: object) -> Json:

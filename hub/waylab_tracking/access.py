@@ -1,0 +1,112 @@
+"""Who may call what: one table, and nothing that is not in it.
+
+The table speaks of roles; that a user changes only what is theirs is checked where
+the thing is read (`documents.own_task` and its like). A job's token has the role
+`user` and the things of the task's owner.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """What a principal may do."""
+
+    SYSTEM = "system"
+    ADMIN = "admin"
+    AGENT = "agent"
+    USER = "user"
+
+
+EVERYONE = frozenset(Role)
+PEOPLE = frozenset({Role.SYSTEM, Role.ADMIN, Role.USER})
+OPERATORS = frozenset({Role.SYSTEM, Role.ADMIN, Role.AGENT})
+AGENTS = frozenset({Role.SYSTEM, Role.AGENT})
+SYSTEM_ONLY = frozenset({Role.SYSTEM})
+
+_TABLE: tuple[tuple[str, frozenset[Role], str], ...] = (
+    (
+        "auth",
+        EVERYONE,
+        "login create_credentials get_credentials revoke_credentials",
+    ),
+    (
+        "events",
+        EVERYONE,
+        "add add_batch get_task_log download_task_log get_task_events"
+        " get_task_metrics get_task_plots get_multi_task_plots debug_images"
+        " get_task_single_value_metrics scalar_metrics_iter_histogram"
+        " scalar_metrics_iter_raw multi_task_scalar_metrics_iter_histogram"
+        " get_scalar_metrics_and_variants",
+    ),
+    ("events", PEOPLE, "delete_for_task"),
+    (
+        "models",
+        EVERYONE,
+        "get_by_id get_by_task_id get_all get_all_ex get_frameworks",
+    ),
+    (
+        "models",
+        PEOPLE,
+        "create update_for_task edit update set_ready publish_many delete delete_many"
+        " archive_many unarchive_many move add_or_update_metadata delete_metadata",
+    ),
+    ("organization", EVERYONE, "get_tags"),
+    (
+        "projects",
+        EVERYONE,
+        "get_all get_all_ex get_by_id get_task_tags get_model_tags get_task_parents"
+        " get_unique_metric_variants",
+    ),
+    ("projects", PEOPLE, "create update delete"),
+    (
+        "queues",
+        EVERYONE,
+        "get_all get_all_ex get_by_id get_default get_num_entries peek_task"
+        " add_task remove_task move_task_to_front move_task_to_back"
+        " move_task_forward move_task_backward",
+    ),
+    # `get_next_task` hands out whoever's task is next. The stock agent's jobs use its
+    # keys for everything, so that it needs an admin's.
+    ("queues", OPERATORS, "create update delete get_next_task"),
+    ("server", EVERYONE, "info config"),
+    (
+        "tasks",
+        EVERYONE,
+        "get_by_id get_by_id_ex get_all get_all_ex get_types get_hyper_params"
+        " get_configurations validate"
+        # What an agent says of the jobs it runs.
+        " started stop stopped failed completed close ping dequeue"
+        " edit_configuration set_requirements",
+    ),
+    (
+        "tasks",
+        PEOPLE,
+        "create edit update edit_hyper_params delete_hyper_params"
+        " delete_configuration add_or_update_artifacts delete_artifacts"
+        " add_or_update_model delete_models clone move delete delete_many archive"
+        " archive_many unarchive unarchive_many enqueue enqueue_many dequeue_many"
+        " stop_many reset reset_many publish publish_many",
+    ),
+    (
+        "users",
+        EVERYONE,
+        "get_current_user get_all get_all_ex get_by_id get_preferences",
+    ),
+    ("waylab", SYSTEM_ONLY, "ensure_user remove_user"),
+    ("waylab", AGENTS, "job_token"),
+    ("workers", EVERYONE, "get_all get_count get_runtime_properties"),
+    (
+        "workers",
+        OPERATORS,
+        "register unregister status_report set_runtime_properties",
+    ),
+)
+
+ROLES: dict[str, frozenset[Role]] = {
+    f"{service}.{action}": roles
+    for service, roles, actions in _TABLE
+    for action in actions.split()
+}
+"""Endpoint -> the roles that may call it."""

@@ -1,0 +1,227 @@
+"""What callers send, read leniently: unknown fields pass by, known ones are checked.
+
+The official clients send fields that no schema has (the SDK's `method`, flags of
+newer servers), so that only the type of what a handler reads is checked here. Which
+fields must be there is for each handler to say.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from waylab_tracking.errors import validation
+
+MAX_NAME = 1024
+MAX_PAGE = 1_000_000
+
+
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+Strings = Annotated[list[str | None], BeforeValidator(_listed)]
+
+
+class Request(BaseModel):
+    """Fields that mean the same in every service."""
+
+    model_config = ConfigDict(extra="allow", coerce_numbers_to_str=True)
+
+    task: str | None = None
+    tasks: list[str] | None = None
+    ids: list[str] | None = None
+    queue: str | None = None
+    queue_name: str | None = None
+    model: str | None = None
+    worker: str | None = None
+    name: str | None = Field(default=None, max_length=MAX_NAME)
+    comment: str | None = None
+    description: str | None = None
+    tags: Strings | None = None
+    system_tags: Strings | None = None
+    status_reason: str | None = None
+    status_message: str | None = None
+    force: bool | None = None
+    publish: bool | None = None
+    expiration_sec: int | None = None
+
+
+class Listing(Request):
+    """Filters, order, page and projection of a `get_all`."""
+
+    id: Strings | None = None
+    user: Strings | None = None
+    project: Strings | None = None
+    status: Strings | None = None
+    type: Strings | None = None
+    parent: Strings | None = None
+    only_fields: Strings | None = None
+    order_by: Strings | None = None
+    page: int | None = Field(default=None, ge=0, le=MAX_PAGE)
+    page_size: int | None = Field(default=None, ge=0, le=MAX_PAGE)
+    start: int | None = Field(default=None, ge=0)
+    size: int | None = Field(default=None, ge=0, le=MAX_PAGE)
+    search_hidden: bool | None = None
+    include_subprojects: bool | None = None
+    task: Strings | None = None  # type: ignore[assignment] # Models: of which tasks.
+
+
+class Parts(Request):
+    """Whole fields of a task, a model or a project."""
+
+    project: str | None = None
+    type: str | None = None
+    parent: str | None = None
+    script: dict[str, Any] | None = None
+    hyperparams: dict[str, dict[str, dict[str, Any]]] | None = None
+    configuration: dict[str, dict[str, Any]] | None = None
+    execution: dict[str, Any] | None = None
+    container: dict[str, Any] | None = None
+    runtime: dict[str, Any] | None = None
+    models: dict[str, Any] | None = None
+    output_dest: str | None = None
+    uri: str | None = None
+    framework: str | None = None
+    labels: dict[str, Any] | None = None
+    ready: bool | None = None
+    metadata: list[dict[str, Any]] | dict[str, dict[str, Any]] | None = None
+
+
+class Named(BaseModel):
+    """An item of a list that a name tells from its siblings."""
+
+    model_config = ConfigDict(extra="allow", coerce_numbers_to_str=True)
+
+    name: str
+    section: str | None = None
+    value: str | None = None
+    type: str | None = None
+    description: str | None = None
+
+
+class HyperParams(Request):
+    """Parameters to set."""
+
+    hyperparams: list[Named]
+    replace_hyperparams: str | None = None
+
+
+class ParamKey(BaseModel):
+    """A parameter, or a whole section of them."""
+
+    section: str
+    name: str | None = None
+
+
+class HyperParamKeys(Request):
+    """Parameters to drop."""
+
+    hyperparams: list[ParamKey]
+
+
+class Configuration(Request):
+    """Configuration items to set."""
+
+    configuration: list[Named]
+    replace_configuration: bool | str | None = None
+
+
+class ConfigurationKeys(Request):
+    """Configuration items to drop."""
+
+    configuration: list[str]
+
+
+class Artifact(BaseModel):
+    """An artifact's record."""
+
+    model_config = ConfigDict(extra="allow", coerce_numbers_to_str=True)
+
+    key: str
+    mode: str = "output"
+    type: str | None = None
+    uri: str | None = None
+    content_size: int | None = None
+    hash: str | None = None
+    timestamp: int | None = None
+
+
+class Artifacts(Request):
+    """Artifacts to record or to drop."""
+
+    artifacts: list[Artifact]
+
+
+class ModelKey(BaseModel):
+    """A task's reference to a model."""
+
+    name: str
+    type: str
+
+
+class ModelKeys(Request):
+    """A task's references to drop."""
+
+    models: list[ModelKey]
+
+
+class Entry(BaseModel):
+    """A key with a value."""
+
+    model_config = ConfigDict(extra="allow", coerce_numbers_to_str=True)
+
+    key: str
+    value: str | None = None
+    type: str | None = None
+
+
+class Metadata(Request):
+    """Metadata entries to set."""
+
+    metadata: list[Entry]
+    replace_metadata: bool | None = None
+
+
+class Properties(Request):
+    """A worker's runtime properties."""
+
+    runtime_properties: list[Entry]
+
+
+class Report(Request):
+    """What a worker tells of itself."""
+
+    queues: list[str] | None = None
+    timeout: int | None = None
+    last_seen: float | None = None
+    worker_pattern: str | None = None
+    machine_stats: dict[str, Any] | None = None
+
+
+class Series(Request):
+    """Which events of which tasks."""
+
+    batch_size: int | None = Field(default=None, ge=0)
+    navigate_earlier: bool | None = None
+    from_timestamp: float | None = None
+    order: str | None = Field(default=None, pattern="^(asc|desc)$")
+    iters: int | None = Field(default=None, ge=1)
+    samples: int | None = Field(default=None, ge=1)
+    key: str | None = Field(default=None, pattern="^(iter|timestamp|iso_time)$")
+    event_type: str | None = None
+    scroll_id: str | None = None
+    metrics: list[dict[str, Any]] | None = None
+
+
+def read(kind: type[Request], body: dict[str, Any]) -> dict[str, Any]:
+    """Check a body against a kind of request; 400/800 names what is wrong."""
+    try:
+        return kind.model_validate(body).model_dump(exclude_unset=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        shown = repr(first.get("input"))[:100]
+        msg = f"field {where!r}: {first['msg']}, got {shown}"
+        raise validation(msg) from error
