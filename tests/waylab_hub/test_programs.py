@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import json
+import signal
+from pathlib import Path
+
+import pytest
+
+from waylab_hub.ports import Ports
+from waylab_hub.programs import Blueprint, programs
+from waylab_site.inventory import GIB, Gpu, Inventory
+from waylab_site.loading import default_text, load, parse
+from waylab_site.state import State
+
+CPUS = Inventory((), 8, 32 * GIB)
+GPUS = Inventory((Gpu("GPU-1", "A100", GIB), Gpu("GPU-2", "A100", GIB)), 8, 32 * GIB)
+TWO_NODES = Path(__file__).parents[2] / "templates" / "sites" / "two-nodes.toml"
+
+
+def _blueprint(tmp_path: Path, inventory: Inventory = CPUS) -> Blueprint:
+    return Blueprint(
+        state=State.open(tmp_path / "state", open_root=tmp_path / "open"),
+        site=parse(default_text(inventory), "waylab.toml", inventory),
+        ports=Ports(public=8000, proxy_api=8001, hub=8002, tracking=8003),
+        inventory=inventory,
+        proxy_command=("/opt/proxy",),
+        base_environment={"PATH": "/usr/bin"},
+    )
+
+
+def test_no_secret_is_on_a_command_line(tmp_path: Path) -> None:
+    blueprint = _blueprint(tmp_path)
+
+    made = programs(blueprint)
+
+    secrets = {path.read_text() for path in blueprint.state.secrets.iterdir()}
+    assert len(secrets) == 2
+    lines = json.dumps([program.argv for program in made])
+    assert not any(secret in lines for secret in secrets)
+    assert not any(secret in repr(made) for secret in secrets)
+
+
+def test_a_full_stop_aborts_jobs_and_a_restart_does_not(tmp_path: Path) -> None:
+    stops = {p.name: p.full_stop for p in programs(_blueprint(tmp_path))}
+
+    assert stops == {
+        "tracking": signal.SIGTERM,
+        "proxy": signal.SIGTERM,
+        "hub": signal.SIGTERM,
+        "agent": signal.SIGINT,
+    }
+
+
+def test_the_agent_serves_the_queues_by_priority_in_cpu_slots(tmp_path: Path) -> None:
+    agent = programs(_blueprint(tmp_path))[-1].environment
+
+    assert agent["WAYLAB_AGENT_QUEUES"] == "vision,nlp,regression,default"
+    assert agent["WAYLAB_AGENT_SLOTS"] == "4"
+    assert agent["WAYLAB_AGENT_SERVICES_SLOTS"] == "8"
+    assert agent["WAYLAB_AGENT_DEVICES"] == ""
+
+
+def test_a_node_with_gpus_runs_one_job_on_each(tmp_path: Path) -> None:
+    agent = programs(_blueprint(tmp_path, GPUS))[-1].environment
+
+    assert agent["WAYLAB_AGENT_SLOTS"] == "2"
+    assert agent["WAYLAB_AGENT_DEVICES"] == "GPU-1,GPU-2"
+
+
+def test_a_site_without_this_machine_has_no_agent_here(tmp_path: Path) -> None:
+    default = _blueprint(tmp_path)
+    remote = Blueprint(
+        state=default.state,
+        site=load(TWO_NODES, CPUS),
+        ports=default.ports,
+        inventory=CPUS,
+        proxy_command=default.proxy_command,
+        base_environment={},
+    )
+
+    assert [program.name for program in programs(remote)] == [
+        "tracking",
+        "proxy",
+        "hub",
+    ]
+
+
+@pytest.mark.parametrize("name", ["tracking", "proxy", "hub", "agent"])
+def test_programs_get_nothing_else_of_the_operators_environment(
+    tmp_path: Path, name: str
+) -> None:
+    program = next(p for p in programs(_blueprint(tmp_path)) if p.name == name)
+
+    own = {k for k in program.environment if not k.startswith("WAYLAB_")}
+    assert own <= {"PATH", "CONFIGPROXY_AUTH_TOKEN"}

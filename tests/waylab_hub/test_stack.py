@@ -1,0 +1,341 @@
+"""A whole running Waylab, seen from its doors."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from waylab_hub.errors import StartError
+from waylab_hub.places import proxy_command
+from waylab_hub.testing import READY, Browser, Waylab, running_waylab, until
+from waylab_spawner import processes
+
+try:
+    _named = os.environ.get("WAYLAB_PROXY_COMMAND")
+    proxy_command(Path(_named) if _named else None)
+    _missing = ""
+except StartError as error:
+    _missing = str(error)
+
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.skipif(bool(_missing), reason=_missing),
+]
+isolated_only = pytest.mark.skipif(
+    os.geteuid() != 0, reason="without root only the first admin may sign in"
+)
+
+PASSWORD = "correct horse battery"  # noqa: S105 - made up here.
+OTHER = "staple, correct horse"
+
+
+@pytest.fixture(scope="module")
+def waylab() -> Iterator[Waylab]:
+    with running_waylab() as running:
+        running.run("users", "passwd", "admin", "--password-stdin", stdin=PASSWORD)
+        yield running
+
+
+@pytest.fixture
+def browser(waylab: Waylab) -> Iterator[Browser]:
+    made = Browser(waylab)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def admin(browser: Browser) -> Browser:
+    browser.sign_in("admin", PASSWORD)
+    assert browser.client.get("/hub/home").url.path == "/hub/home"
+    return browser
+
+
+def _site_id(waylab: Waylab) -> str:
+    text = (waylab.root / "places.json").read_text()
+    found = re.search(r'"site_id": "([0-9a-f]+)"', text)
+    assert found
+    return found[1]
+
+
+def _lab_pids(waylab: Waylab, name: str) -> tuple[int, ...]:
+    return processes.marked(f"{_site_id(waylab)}/{name}/")
+
+
+def test_the_first_start_tells_where_it_is_and_the_admins_password(
+    waylab: Waylab,
+) -> None:
+    lines = waylab.printed().splitlines()
+
+    assert lines[0] == f"Waylab is ready: {waylab.url}"
+    assert re.fullmatch(r"Sign in as admin with the password \w{16}", lines[1])
+    assert len(lines) == 2
+
+
+def test_all_four_programs_are_ready(waylab: Waylab) -> None:
+    programs = waylab.json("status")["programs"]
+
+    assert {
+        program["name"]: program["condition"] for program in programs
+    } == dict.fromkeys(("tracking", "proxy", "hub", "agent"), "ready")
+
+
+def test_the_doctor_finds_nothing_bad(waylab: Waylab) -> None:
+    checks = {check["name"]: check["verdict"] for check in waylab.json("doctor")}
+
+    assert "bad" not in {v for name, v in checks.items() if name != "lab extension"}
+    assert checks["tracking ping"] == "ok"
+
+
+def test_a_second_start_is_refused_with_one_sentence(waylab: Waylab) -> None:
+    with pytest.raises(RuntimeError, match="Waylab runs already") as caught:
+        waylab.run("up")
+    assert str(caught.value).count("\n") == 1
+
+
+def test_a_lab_starts_and_answers(waylab: Waylab, admin: Browser) -> None:
+    page = admin.start_lab("admin", "standard")
+
+    assert page.url.path == "/user/admin/lab"
+    status = admin.client.get("/user/admin/api/status").json()
+    assert status["kernels"] == 0
+
+
+def test_a_lab_knows_its_users_keys_and_no_secret_of_the_hub(
+    waylab: Waylab, admin: Browser
+) -> None:
+    admin.start_lab("admin")
+    (pid,) = _lab_pids(waylab, "admin")
+
+    environment = psutil.Process(pid).environ()
+
+    secrets = {
+        path.read_text().strip()
+        for path in (waylab.root / "secrets").iterdir()
+        if path.suffix != ".json"
+    }
+    assert len(secrets) >= 4
+    assert not secrets & set(environment.values())
+    allowed = {"WAYLAB_LAB", "WAYLAB_TEMPLATES"}
+    assert {name for name in environment if name.startswith("WAYLAB_")} == allowed
+    assert environment["CUDA_VISIBLE_DEVICES"] == ""
+    keys = (
+        environment["CLEARML_API_ACCESS_KEY"],
+        environment["CLEARML_API_SECRET_KEY"],
+    )
+    api = environment["CLEARML_API_HOST"]
+    assert httpx.post(f"{api}/auth.login", auth=keys, trust_env=False).is_success
+
+    admin.stop_lab("admin")
+
+    refused = httpx.post(f"{api}/auth.login", auth=keys, trust_env=False)
+    assert refused.status_code == 401
+    assert not _lab_pids(waylab, "admin")
+
+
+def test_a_restart_of_the_hub_leaves_labs_and_sessions_alone(
+    waylab: Waylab, admin: Browser
+) -> None:
+    admin.start_lab("admin")
+    before = _lab_pids(waylab, "admin")
+
+    waylab.run("restart", "hub")
+
+    assert _lab_pids(waylab, "admin") == before
+    assert admin.client.get("/user/admin/api/status").is_success
+    assert admin.client.get("/hub/home").url.path == "/hub/home"
+
+
+def test_what_is_killed_comes_back_and_the_lab_goes_on(
+    waylab: Waylab, admin: Browser
+) -> None:
+    admin.start_lab("admin")
+    before = _lab_pids(waylab, "admin")
+
+    for name in ("hub", "proxy", "tracking"):
+        old = waylab.program(name)
+        os.kill(old["pid"], signal.SIGKILL)
+
+        def again(name: str = name, old: int = old["pid"]) -> bool:
+            new = waylab.program(name)
+            return bool(new["condition"] == "ready" and new["pid"] != old)
+
+        until(again, 60, waylab.printed)
+
+    def answers() -> bool:
+        try:
+            return admin.client.get("/user/admin/api/status").is_success
+        except httpx.TransportError:
+            return False
+
+    until(answers, 60, lambda: waylab.log("proxy"))
+    assert _lab_pids(waylab, "admin") == before
+
+
+def test_the_results_pages_take_the_hubs_sign_in(
+    waylab: Waylab, admin: Browser
+) -> None:
+    page = admin.client.get("/services/clearml/")
+
+    assert page.status_code == 200
+    assert page.url.path.startswith("/services/clearml/")
+    stranger = Browser(waylab)
+    assert stranger.client.get("/services/clearml/").url.path == "/hub/login"
+    stranger.close()
+
+
+def test_an_option_that_is_none_is_refused_over_rest(
+    waylab: Waylab, admin: Browser
+) -> None:
+    if _lab_pids(waylab, "admin"):
+        admin.stop_lab("admin")
+
+    answer = admin.client.post(
+        "/hub/api/users/admin/server",
+        json={"profile": "enormous"},
+        headers={"X-XSRFToken": admin.xsrf},
+    )
+
+    assert answer.status_code == 400
+    assert "no profile 'enormous': choose one of standard, wide" in answer.text
+
+
+def test_a_lab_that_fails_shows_the_end_of_its_log(
+    waylab: Waylab, admin: Browser
+) -> None:
+    if _lab_pids(waylab, "admin"):
+        admin.stop_lab("admin")
+    home = waylab.root / "homes" / "admin"
+    broken = home / ".jupyter" / "jupyter_server_config.py"
+    broken.parent.mkdir(exist_ok=True)
+    broken.write_text("raise SystemExit('this config is broken <b>')\n")
+    os.chown(broken.parent, home.stat().st_uid, home.stat().st_gid)
+    broken.chmod(0o644)
+
+    page = admin.start_lab("admin")
+
+    broken.unlink()
+    assert "Your lab did not start" in page.text
+    assert "this config is broken &lt;b&gt;" in page.text
+
+
+@isolated_only
+def test_each_user_has_an_account_and_no_door_into_anothers_lab(
+    waylab: Waylab, admin: Browser
+) -> None:
+    admin.start_lab("admin")
+    waylab.add_user("bob", PASSWORD)
+    bob = Browser(waylab)
+    bob.sign_in("bob", PASSWORD)
+    bob.start_lab("bob")
+
+    foreign = bob.client.get("/user/admin/api/contents")
+
+    assert foreign.status_code in {403, 404}
+    (admins,) = _lab_pids(waylab, "admin")
+    (bobs,) = _lab_pids(waylab, "bob")
+    uids = {psutil.Process(pid).uids().real for pid in (admins, bobs)}
+    assert len(uids | {0}) == 3
+    bob.stop_lab("bob")
+    bob.close()
+
+
+@isolated_only
+def test_a_removed_user_is_out_at_once(waylab: Waylab) -> None:
+    waylab.add_user("carl", PASSWORD)
+    carl = Browser(waylab)
+    carl.sign_in("carl", PASSWORD)
+    carl.start_lab("carl")
+    assert _lab_pids(waylab, "carl")
+
+    answer = waylab.json("users", "remove", "carl")
+
+    assert answer == {"name": "carl", "removed": True, "followed": True}
+    assert carl.client.get("/hub/home").url.path == "/hub/login"
+    assert not _lab_pids(waylab, "carl")
+    assert carl.sign_in("carl", PASSWORD).status_code == 403
+    carl.close()
+
+
+@isolated_only
+def test_a_changed_password_ends_the_other_sessions(waylab: Waylab) -> None:
+    waylab.add_user("dora", PASSWORD)
+    here, there = Browser(waylab), Browser(waylab)
+    here.sign_in("dora", PASSWORD)
+    there.sign_in("dora", PASSWORD)
+    page = here.client.get("/hub/password")
+    assert "Change your password" in page.text
+
+    def change(old: str, new: str, again: str) -> httpx.Response:
+        form = {"old": old, "new": new, "again": again, "_xsrf": here.xsrf}
+        return here.client.post("/hub/password", data=form)
+
+    assert "present password is not right" in change(OTHER, OTHER, OTHER).text
+    assert "differ" in change(PASSWORD, OTHER, PASSWORD).text
+    assert "or more" in change(PASSWORD, "short", "short").text
+    assert "The password is changed" in change(PASSWORD, OTHER, OTHER).text
+
+    assert here.client.get("/hub/home").url.path == "/hub/home"
+    assert there.client.get("/hub/home").url.path == "/hub/login"
+    assert there.sign_in("dora", PASSWORD).status_code == 403
+    assert there.sign_in("dora", OTHER).url.path == "/hub/spawn"
+
+    waylab.run("users", "passwd", "dora", "--password-stdin", stdin=PASSWORD)
+
+    until(
+        lambda: here.client.get("/hub/home").url.path == "/hub/login",
+        30,
+        lambda: "The session goes on under an older password.",
+    )
+    assert here.sign_in("dora", PASSWORD).url.path == "/hub/spawn"
+    assert here.client.get("/hub/home").url.path == "/hub/home"
+    here.close()
+    there.close()
+
+
+def test_guessing_is_slowed_down_and_the_known_browser_is_not(
+    waylab: Waylab, admin: Browser
+) -> None:
+    guesser = Browser(waylab)
+    answers = [guesser.sign_in("admin", f"guess number {n}") for n in range(8)]
+
+    slowed = answers[-1]
+    assert slowed.status_code == 429
+    assert int(slowed.headers["Retry-After"]) >= 1
+    assert "Too many failed sign-ins. Try again in" in slowed.text
+    assert guesser.sign_in("admin", PASSWORD).status_code == 429
+    admin.client.get("/hub/logout")
+    assert admin.sign_in("admin", PASSWORD).status_code == 200
+    guesser.close()
+
+
+def test_ctrl_c_ends_all_of_it_and_the_next_start_tells_no_password() -> None:
+    preset = {"WAYLAB_ADMIN_PASSWORD": PASSWORD}
+    with running_waylab(preset) as waylab:
+        assert waylab.printed() == f"Waylab is ready: {waylab.url}\n"
+        browser = Browser(waylab)
+        browser.sign_in("admin", PASSWORD)
+        browser.start_lab("admin")
+        browser.close()
+        pids = [program["pid"] for program in waylab.json("status")["programs"]]
+        pids += _lab_pids(waylab, "admin")
+
+        os.kill(waylab.pid, signal.SIGKILL)
+        waylab.signal(signal.SIGKILL)
+        printed = waylab.start()
+
+        assert READY.fullmatch(printed.rstrip("\n"))
+        assert psutil.pid_exists(pids[-1])
+        pids += [program["pid"] for program in waylab.json("status")["programs"]]
+
+        assert waylab.signal(signal.SIGINT) == 0
+
+        alive = [pid for pid in pids if processes.started_at(pid) is not None]
+        assert not alive
+        assert waylab.printed().endswith("Waylab is stopping.\n")
