@@ -28,7 +28,8 @@ export class OutputOpener {
     if (widget === undefined) {
       return undefined;
     }
-    if (shown !== undefined && saved.changed) {
+    await widget.context.ready;
+    if (shown !== undefined && !widget.context.model.dirty) {
       await widget.context.revert();
     }
     if (!saved.final) {
@@ -41,12 +42,16 @@ export class OutputOpener {
     if (this._followed.has(runId)) {
       return;
     }
+    let behind = false;
     const poll = new Poll({
       name: `@waylab/lab:output-${runId}`,
       factory: async () => {
         const saved = await this.client.saveOutput(runId);
-        if (saved.changed && !widget.isDisposed) {
+        behind = behind || saved.changed;
+        // What a reader has written into the copy is theirs to keep.
+        if (behind && !widget.isDisposed && !widget.context.model.dirty) {
           await renew(widget);
+          behind = false;
         }
         if (saved.final) {
           poll.dispose();

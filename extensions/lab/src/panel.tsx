@@ -47,6 +47,6 @@ export class RunPanelBody extends ReactWidget {
 
   private _setName(name: string): void {
     this.title.label = name;
-    this.title.caption = name;
+    this.title.caption = `${name} (${this.runId.slice(0, 8)})`;
   }
 }

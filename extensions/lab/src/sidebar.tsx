@@ -10,7 +10,7 @@ import { RunsList, type RunListModel, type Services } from './ui';
 
 const SEEN_MS = 2000;
 const UNSEEN_MS = 20_000;
-const LONGEST_MS = 60_000;
+const LONGEST_MS = 20_000;
 
 /** The sidebar "Runs". It keeps its list fresh, faster while it is seen. */
 export class RunsSidebar extends ReactWidget {

@@ -11,8 +11,9 @@ from jupyter_server.utils import url_path_join
 from waylab_lab import run_routes, starter_routes, submit_routes
 from waylab_lab.base import WaylabHandler
 from waylab_lab.connection import Connection
+from waylab_lab.outputs import Outputs
 from waylab_lab.paths import ServerRoot
-from waylab_lab.settings import LabSettings
+from waylab_lab.settings import OUTPUT_FOLDER, LabSettings
 
 _RUN = r"runs/([A-Za-z0-9]{1,64})"
 ROUTES: tuple[tuple[str, type[WaylabHandler]], ...] = (
@@ -37,12 +38,14 @@ def load(server_app: ServerApp) -> None:
     settings = LabSettings.from_environ(os.environ)
     if settings.credentials is None:
         server_app.log.warning("Waylab: %s", settings.credentials_problem)
+    root = ServerRoot(
+        Path(server_app.root_dir),
+        allow_hidden=bool(server_app.contents_manager.allow_hidden),
+    )
     shared = {
         "connection": Connection(settings),
-        "root": ServerRoot(
-            Path(server_app.root_dir),
-            allow_hidden=bool(server_app.contents_manager.allow_hidden),
-        ),
+        "root": root,
+        "outputs": Outputs(root.folder / OUTPUT_FOLDER),
     }
     base = url_path_join(server_app.web_app.settings["base_url"], "waylab", "api")
     server_app.web_app.add_handlers(  # type: ignore[no-untyped-call]

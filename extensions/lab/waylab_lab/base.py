@@ -25,6 +25,7 @@ from waylab_clearml.errors import (
     Unreachable,
 )
 from waylab_lab.connection import Connection
+from waylab_lab.outputs import Outputs
 from waylab_lab.paths import PathError, ServerRoot
 
 P = ParamSpec("P")
@@ -61,10 +62,13 @@ class WaylabHandler(APIHandler):
 
     auth_resource = "waylab"
 
-    def initialize(self, connection: Connection, root: ServerRoot) -> None:
+    def initialize(
+        self, connection: Connection, root: ServerRoot, outputs: Outputs
+    ) -> None:
         """Take what the routes share."""
         self.connection = connection
         self.root = root
+        self.outputs = outputs
 
     def body(self, model: type[M]) -> M:
         """Give the request's body. Raises FormError naming each wrong field."""

@@ -1,10 +1,12 @@
-"""The lab's one connection to ClearML: made when first needed, shared by requests."""
+"""The lab's connections to ClearML: made when first needed, shared by requests."""
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Concatenate, ParamSpec, TypeVar
 
 from waylab_clearml.client import Client
@@ -15,6 +17,13 @@ from waylab_lab.settings import LabSettings
 P = ParamSpec("P")
 T = TypeVar("T")
 
+# A view asks again soon, and should tell early that the server is away; a submission
+# or a large download should rather sit out a restart.
+GLANCE_SECONDS = 6.0
+ACTION_SECONDS = 60.0
+# Calls that wait for an absent server must not take the Jupyter server's own threads.
+_THREADS = 12
+
 
 class Connection:
     """Runs the blocking calls of `waylab_clearml` beside the server's event loop."""
@@ -22,44 +31,62 @@ class Connection:
     def __init__(self, settings: LabSettings) -> None:
         """Keep the settings; nothing is sent yet."""
         self.settings = settings
-        self._client: Client | None = None
+        self._clients: dict[float, Client] = {}
         self._user: tuple[str, str] | None = None
         self._lock = threading.Lock()
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="waylab")
 
-    async def run(
+    async def glance(
         self,
         function: Callable[Concatenate[Client, P], T],
         /,
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
-        """Call a function with the client in a thread, and give what it gives.
+        """Call a function that only looks with a client, and give what it gives.
 
         Raises:
             CredentialsError: this lab has no credentials.
             ClearMLError: what the function raises.
         """
-        return await asyncio.to_thread(function, self.client(), *args, **kwargs)
+        client = self.client(GLANCE_SECONDS)
+        return await self.thread(function, client, *args, **kwargs)
 
-    def client(self) -> Client:
-        """Give the client; safe in any thread. Raises CredentialsError."""
+    async def act(
+        self,
+        function: Callable[Concatenate[Client, P], T],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Do as `glance` does for a function that changes or moves much: patiently."""
+        client = self.client(ACTION_SECONDS)
+        return await self.thread(function, client, *args, **kwargs)
+
+    async def thread(
+        self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Call a blocking function in a thread."""
+        call = functools.partial(function, *args, **kwargs)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+
+    def client(self, timeout_seconds: float = GLANCE_SECONDS) -> Client:
+        """Give the client of that patience; safe in any thread.
+
+        Raises:
+            CredentialsError: this lab has no credentials.
+        """
+        credentials = self.settings.credentials
+        if credentials is None:
+            raise CredentialsError(self.settings.credentials_problem)
         with self._lock:
-            if self._client is None:
-                credentials = self.settings.credentials
-                if credentials is None:
-                    raise CredentialsError(self.settings.credentials_problem)
-                self._client = Client(credentials)
-            return self._client
+            if timeout_seconds not in self._clients:
+                client = Client(credentials, timeout_seconds=timeout_seconds)
+                self._clients[timeout_seconds] = client
+            return self._clients[timeout_seconds]
 
     async def user_id(self) -> str:
         """Give the id of the user as whom this lab acts."""
         if self._user is None:
-            self._user = await self.run(current_user)
+            self._user = await self.glance(current_user)
         return self._user[0]
-
-    def close(self) -> None:
-        """Close the client, if one was made."""
-        with self._lock:
-            if self._client is not None:
-                self._client.close()
-                self._client = None

@@ -12,7 +12,7 @@ from pathlib import Path
 from waylab_clearml import runs
 from waylab_clearml.client import Client
 from waylab_clearml.notebooks import sign
-from waylab_clearml.runs import RunState
+from waylab_clearml.runs import Progress, RunState
 
 _READ_ONLY = 0o444
 _NAME_LENGTH = 80
@@ -31,25 +31,38 @@ class SavedOutput:
     changed: bool
 
 
-def save_output(client: Client, run_id: str, folder: Path, user_id: str) -> SavedOutput:
-    """Write a run's output notebook, as it stands, into a folder, read-only.
+class Outputs:
+    """The folder of output notebooks, and how far those of live runs have been read."""
 
-    The outputs of the user's own runs are signed, so that rich outputs show. Those of
-    others are not: their scripts must not run in this user's lab unasked.
+    def __init__(self, folder: Path) -> None:
+        """Take the folder; it is made when first needed."""
+        self.folder = folder
+        self._read: dict[str, Progress | None] = {}
 
-    Raises:
-        NotFound: no such run, or it has no output notebook (yet).
-    """
-    run = runs.get_run(client, run_id)
-    content = json.dumps(runs.live_notebook(client, run_id), ensure_ascii=False)
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / output_name(run.name, run.id)
-    changed = not _holds(path, content)
-    if changed:
-        _replace(path, content)
-        if run.owner_id == user_id:
-            sign(path)
-    return SavedOutput(path, run.state in _FINAL, changed)
+    def save(self, client: Client, run_id: str, user_id: str) -> SavedOutput:
+        """Write a run's output notebook, as it stands, read-only.
+
+        The outputs of the user's own runs are signed, so that rich outputs show. Those
+        of others are not: their scripts must not run in this user's lab unasked.
+
+        Raises:
+            NotFound: no such run, or it has no output notebook (yet).
+        """
+        run = runs.get_run(client, run_id)
+        path = self.folder / output_name(run.name, run.id)
+        final = run.state in _FINAL
+        if not final and path.exists() and self._read.get(run_id) == run.progress:
+            return SavedOutput(path, final=False, changed=False)
+        content = json.dumps(runs.live_notebook(client, run_id), ensure_ascii=False)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        changed = not _holds(path, content)
+        if changed:
+            _replace(path, content)
+            if run.owner_id == user_id:
+                sign(path)
+        if not final:
+            self._read[run_id] = run.progress
+        return SavedOutput(path, final, changed)
 
 
 def output_name(name: str, run_id: str) -> str:

@@ -17,8 +17,7 @@ from waylab_clearml.runs import RunQuery, RunState
 from waylab_lab import answers
 from waylab_lab.base import FormError, WaylabHandler, route
 from waylab_lab.form_fields import repeatable, wrong_parameters
-from waylab_lab.outputs import save_output
-from waylab_lab.settings import OUTPUT_FOLDER
+from waylab_lab.outputs import SavedOutput
 
 _PAGE_LIMIT = 200
 
@@ -68,7 +67,7 @@ class RunsHandler(WatchHandler):
             raise FormError(
                 {str(one["loc"][0]): one["msg"] for one in error.errors()}
             ) from error
-        page = await self.connection.run(
+        page = await self.connection.glance(
             runs.list_runs,
             RunQuery(
                 user=query.user or None,
@@ -91,7 +90,7 @@ class RunHandler(WatchHandler):
     @route
     async def get(self, run_id: str) -> None:
         """Answer the run."""
-        run = await self.connection.run(runs.get_run, run_id)
+        run = await self.connection.glance(runs.get_run, run_id)
         client = self.connection.client()
         mine = run.owner_id == await self.connection.user_id()
         self.finish(answers.run_details(run, client.credentials.files_url, mine=mine))
@@ -104,7 +103,7 @@ class LogHandler(WatchHandler):
     async def get(self, run_id: str) -> None:
         """Answer `{lines, cursor, complete}`."""
         after = self.get_query_argument("after", None) or None
-        page = await self.connection.run(runs.read_log, run_id, after=after)
+        page = await self.connection.glance(runs.read_log, run_id, after=after)
         self.finish(answers.log_page(page))
 
 
@@ -115,8 +114,8 @@ class ScalarsHandler(WatchHandler):
     async def get(self, run_id: str) -> None:
         """Answer `{series, values}`."""
         series, values = await asyncio.gather(
-            self.connection.run(runs.scalars, run_id),
-            self.connection.run(runs.single_values, run_id),
+            self.connection.glance(runs.scalars, run_id),
+            self.connection.glance(runs.single_values, run_id),
         )
         self.finish(answers.curves(series, values))
 
@@ -127,7 +126,7 @@ class AbortHandler(WaylabHandler):
     @route
     async def post(self, run_id: str) -> None:
         """Ask for the stop and answer the run as it then is."""
-        run = await self.connection.run(runs.abort, run_id)
+        run = await self.connection.act(runs.abort, run_id)
         self.finish(answers.run_row(run))
 
 
@@ -137,7 +136,7 @@ class RerunHandler(WaylabHandler):
     @route
     async def get(self, run_id: str) -> None:
         """Answer `{parameters}`, each with the value that the run had."""
-        declared, given = await self.connection.run(repeatable, run_id)
+        declared, given = await self.connection.act(repeatable, run_id)
         self.finish(
             {
                 "parameters": [
@@ -152,11 +151,11 @@ class RerunHandler(WaylabHandler):
         """Clone, enqueue, and answer where the clone stands."""
         wish = self.body(_Rerun)
         if wish.parameters:
-            declared, _ = await self.connection.run(repeatable, run_id)
+            declared, _ = await self.connection.act(repeatable, run_id)
             wrong = wrong_parameters(declared, wish.parameters)
             if wrong:
                 raise FormError(wrong)
-        result = await self.connection.run(
+        result = await self.connection.act(
             runs.rerun,
             run_id,
             wish.parameters,
@@ -174,11 +173,8 @@ class OutputHandler(WaylabHandler):
     @route
     async def post(self, run_id: str) -> None:
         """Answer `{path, final, changed}`; the path is the file browser's."""
-        saved = await self.connection.run(
-            save_output,
-            run_id,
-            self.root.folder / OUTPUT_FOLDER,
-            await self.connection.user_id(),
+        saved = await self.connection.act(
+            self._save, run_id, await self.connection.user_id()
         )
         self.finish(
             {
@@ -188,6 +184,9 @@ class OutputHandler(WaylabHandler):
             }
         )
 
+    def _save(self, client: Client, run_id: str, user_id: str) -> SavedOutput:
+        return self.outputs.save(client, run_id, user_id)
+
 
 class ArtifactHandler(WaylabHandler):
     """`GET runs/<id>/artifacts/<key>`: a file of a run, to be saved and not shown."""
@@ -196,13 +195,13 @@ class ArtifactHandler(WaylabHandler):
     async def get(self, run_id: str, quoted_key: str) -> None:
         """Send the file as an attachment: what a run made never renders in the lab."""
         key = unquote(quoted_key)
-        found = await self.connection.run(runs.artifacts, run_id)
+        found = await self.connection.glance(runs.artifacts, run_id)
         artifact = next((one for one in found if one.key == key), None)
         if artifact is None:
             self.refuse(404, "not-found", f"The run has no artifact {key!r}.")
             return
-        pieces = await self.connection.run(Client.download, artifact.uri)
-        piece = await asyncio.to_thread(_next, pieces)
+        pieces = await self.connection.act(Client.download, artifact.uri)
+        piece = await self.connection.thread(_next, pieces)
         name = PurePosixPath(unquote(urlsplit(artifact.uri).path)).name or key
         self.set_header(
             "Content-Disposition", f"attachment; filename*=UTF-8''{quote(name)}"
@@ -212,7 +211,7 @@ class ArtifactHandler(WaylabHandler):
         while piece is not None:
             self.write(piece)
             await self.flush()
-            piece = await asyncio.to_thread(_next, pieces)
+            piece = await self.connection.thread(_next, pieces)
         self.finish(set_content_type="application/octet-stream")
 
 
@@ -222,7 +221,7 @@ class QueuesHandler(WatchHandler):
     @route
     async def get(self) -> None:
         """Answer `{queues}`."""
-        found = await self.connection.run(queues.list_queues)
+        found = await self.connection.glance(queues.list_queues)
         self.finish({"queues": [answers.queue_choice(queue) for queue in found]})
 
 
@@ -232,7 +231,7 @@ class ProjectsHandler(WatchHandler):
     @route
     async def get(self) -> None:
         """Answer `{projects}`."""
-        self.finish({"projects": await self.connection.run(_project_names)})
+        self.finish({"projects": await self.connection.glance(_project_names)})
 
 
 def _project_names(client: Client) -> list[str]:

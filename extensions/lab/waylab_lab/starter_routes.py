@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import asdict
 
 from pydantic import BaseModel, ConfigDict
@@ -23,7 +22,7 @@ class StartersHandler(WaylabHandler):
     @route
     async def get(self) -> None:
         """Answer `{starters}`."""
-        found = await asyncio.to_thread(
+        found = await self.connection.thread(
             list_starters, self.connection.settings.starters
         )
         self.finish({"starters": [asdict(starter) for starter in found]})
@@ -34,7 +33,7 @@ class StartersHandler(WaylabHandler):
         wish = self.body(_Wish)
         folder = self.root.resolve(wish.folder)
         try:
-            path = await asyncio.to_thread(
+            path = await self.connection.thread(
                 copy_starter, self.connection.settings.starters, wish.name, folder
             )
         except UnknownStarterError as error:

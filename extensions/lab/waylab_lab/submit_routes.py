@@ -64,7 +64,7 @@ class SubmitHandler(WaylabHandler):
         form = self.body(_Form)
         submission = self._checked(form)
         try:
-            result = await self.connection.run(submit.submit, submission)
+            result = await self.connection.act(submit.submit, submission)
         except NotFound as error:
             raise FormError({"queue": str(error)}) from error
         self.set_status(201)

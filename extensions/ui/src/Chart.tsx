@@ -101,7 +101,7 @@ function Axes({
   const bottom = MARGIN.top + inner.height;
   return (
     <g className="wl-Chart-axes">
-      {ticksOf(y, 4).map(tick => (
+      {ticksOf(y, 5).map(tick => (
         <g key={tick}>
           <line x1={MARGIN.left} x2={right} y1={toY(tick)} y2={toY(tick)} />
           <text x={MARGIN.left - 6} y={toY(tick)} dy="0.32em" textAnchor="end">

@@ -120,7 +120,14 @@ function Rows({
       {list.status === 'loading' && <Skeleton rows={6} />}
       {list.status === 'error' && (
         <Notice kind="error" title={trans.__('The runs cannot be shown')}>
-          {list.error}
+          <p>{list.error}</p>
+          <button
+            type="button"
+            className="wl-Button"
+            onClick={() => void model.setFilter({})}
+          >
+            {trans.__('Try again')}
+          </button>
         </Notice>
       )}
       {shown && list.total === 0 && <NoRuns list={list} model={model} />}

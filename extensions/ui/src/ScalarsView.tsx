@@ -37,7 +37,7 @@ export function ScalarsView({
     return (
       <Notice title={trans.__('No scalars yet')}>
         {trans.__(
-          'Report them with Task.current_task().get_logger().report_scalar(title, series, value, iteration).'
+          'In the notebook: Task.init(…).get_logger().report_scalar(title, series, value, iteration)'
         )}
       </Notice>
     );

@@ -66,14 +66,26 @@ export class RunListModel {
     await this.refresh().catch(() => undefined);
   }
 
-  /** Tells which rows are in view; fetches their pages if they are not here. */
+  /**
+   * Tells which rows are in view; fetches their pages if they are not here.
+   *
+   * One fetch runs at a time: pages that were only scrolled past are never asked for.
+   */
   async setView(first: number, last: number): Promise<void> {
     this._view = [first, last];
-    const missing = this._pagesInView().filter(
-      page => !this._snapshot.pages.has(page)
-    );
-    if (missing.length > 0 && this._snapshot.status !== 'loading') {
-      await this._fetch(missing).catch(() => undefined);
+    if (this._filling) {
+      return;
+    }
+    this._filling = true;
+    try {
+      for (let missing = this._missing(); missing.length > 0;) {
+        await this._fetch(missing);
+        missing = this._missing();
+      }
+    } catch {
+      // The snapshot tells it, and the next refresh tries again.
+    } finally {
+      this._filling = false;
     }
   }
 
@@ -116,6 +128,13 @@ export class RunListModel {
     }
   }
 
+  /** The pages in view that are not here, once it is known how many there are. */
+  private _missing(): number[] {
+    return this._snapshot.status === 'loading'
+      ? []
+      : this._pagesInView().filter(page => !this._snapshot.pages.has(page));
+  }
+
   private _pagesInView(): number[] {
     const [first, last] = this._view;
     const from = Math.floor(first / this.pageSize);
@@ -136,6 +155,7 @@ export class RunListModel {
     pages: new Map()
   };
   private _view: [number, number] = [0, 0];
+  private _filling = false;
   private _generation = 0;
   private readonly _listeners = new Set<() => void>();
 }

@@ -18,6 +18,18 @@ test('only the pages in view are fetched', async () => {
   ]);
 });
 
+test('pages that are only scrolled past are not fetched', async () => {
+  const server = new CountedRuns(1000);
+  const model = new RunListModel(server, 50);
+  await model.refresh();
+  server.asked = [];
+  const first = model.setView(100, 120);
+  await Promise.all([300, 500, 700].map(row => model.setView(row, row + 20)));
+  await first;
+  expect(server.asked.map(query => query.page)).toEqual([2, 14]);
+  expect(ids(model, 700)).toEqual(['run-700']);
+});
+
 test('a refresh renews what is in view and nothing else', async () => {
   const server = new CountedRuns(1000);
   const model = new RunListModel(server, 50);
