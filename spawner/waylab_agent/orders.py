@@ -28,17 +28,10 @@ def build(means: Means, entry: JobEntry, worker: str, *, repository: bool) -> Or
         AccountError: the owner can have no account.
         StartError: the server's answer names no owner.
     """
-    token, user = _token(means, entry.task_id)
+    credentials, user = owner_of(means, entry.task_id)
     account = means.accounts.ensure(user)
     cache = account.home / ".cache" / "waylab"
     work = cache / "jobs" / entry.task_id
-    settings = means.settings
-    credentials = Credentials(
-        api_url=settings.api_url,
-        web_url=settings.web_url,
-        files_url=settings.files_url,
-        token=token,
-    )
     return Order(
         argv=job_command(sys.executable, entry.task_id, repository=repository),
         environment=job_environment(
@@ -61,15 +54,29 @@ def build(means: Means, entry: JobEntry, worker: str, *, repository: bool) -> Or
             )
         },
         verdict=FILE_NAME,
-        uid=account.uid if settings.isolated else None,
-        gid=account.gid if settings.isolated else None,
+        uid=account.uid if means.settings.isolated else None,
+        gid=account.gid if means.settings.isolated else None,
     )
 
 
-def _token(means: Means, task_id: str) -> tuple[str, str]:
+def owner_of(means: Means, task_id: str) -> tuple[Credentials, str]:
+    """Give credentials that act for the task's owner while it runs, and their name.
+
+    Raises:
+        ClearMLError: the server does not answer, or gives no token for this task.
+        StartError: the server's answer names no owner.
+    """
+    settings = means.settings
     answer = means.client.call("waylab.job_token", {"task": task_id})
     try:
-        return str(answer["token"]), str(answer["user"]["name"])
+        token, user = str(answer["token"]), str(answer["user"]["name"])
     except (KeyError, TypeError) as error:
         msg = f"The server's answer about the task's owner lacks {error}."
         raise StartError(msg) from error
+    credentials = Credentials(
+        api_url=settings.api_url,
+        web_url=settings.web_url,
+        files_url=settings.files_url,
+        token=token,
+    )
+    return credentials, user

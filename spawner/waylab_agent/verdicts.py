@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
 
+from waylab_agent.errors import StartError
+from waylab_agent.means import Means
+from waylab_agent.orders import owner_of
 from waylab_clearml.client import Client
-from waylab_clearml.errors import BadRequest, Forbidden
+from waylab_clearml.errors import ApiError
 from waylab_clearml.verdict import CONFIGURATION_NAME, Outcome, Verdict
 
 logger = logging.getLogger(__name__)
@@ -18,40 +20,39 @@ _ENDPOINTS = {
 }
 
 
-def write(client: Client, task_id: str, verdict: Verdict) -> bool:
+def write(means: Means, task_id: str, verdict: Verdict) -> bool:
     """Give the task its end, if it has none; False if the server refuses it.
 
     Raises:
         ClearMLError: the server does not answer; try again.
     """
     logger.info("Task %s: %s, %s", task_id, verdict.outcome, verdict.reason)
-    item = {"name": CONFIGURATION_NAME, "type": "json", "value": verdict.to_json()}
-    _call(
-        client,
-        "tasks.edit_configuration",
-        {
-            "task": task_id,
-            "configuration": [item],
-            "replace_configuration": "none",
-            "force": True,
-        },
-    )
-    # Not forced: an end that the task got meanwhile is left as it is.
-    return _call(
-        client,
-        _ENDPOINTS[verdict.outcome],
-        {
-            "task": task_id,
-            "status_reason": verdict.reason.value,
-            "status_message": verdict.message,
-        },
-    )
-
-
-def _call(client: Client, endpoint: str, body: dict[str, Any]) -> bool:
     try:
-        client.call(endpoint, body)
-    except (BadRequest, Forbidden) as error:
+        _keep_details(means, task_id, verdict)
+    except (ApiError, StartError) as error:
+        logger.warning("The details of the verdict were refused: %s", error)
+    body = {
+        "task": task_id,
+        "status_reason": verdict.reason.value,
+        "status_message": verdict.message,
+    }
+    try:
+        # Not forced: an end that the task got meanwhile is left as it is.
+        means.client.call(_ENDPOINTS[verdict.outcome], body)
+    except ApiError as error:
         logger.warning("The verdict was refused: %s", error)
         return False
     return True
+
+
+def _keep_details(means: Means, task_id: str, verdict: Verdict) -> None:
+    """Store the verdict as a configuration item, as the task's owner.
+
+    An agent may mark tasks, but not edit them.
+    """
+    item = {"name": CONFIGURATION_NAME, "type": "json", "value": verdict.to_json()}
+    body = {"task": task_id, "configuration": [item], "force": True}
+    credentials, _ = owner_of(means, task_id)
+    timeout_seconds = means.client.timeout_seconds
+    with Client(credentials, timeout_seconds=timeout_seconds) as owner:
+        owner.call("tasks.edit_configuration", body)
