@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from tests.waylab_agent.conditions import wait_until
-from waylab_tracking.testing import Server, running_server
 
 from waylab_clearml.client import Client
 from waylab_clearml.credentials import Credentials
+from waylab_tracking.testing import Server, running_server
 
 FINAL = {"completed", "failed", "stopped", "closed", "published"}
 
