@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 def run(site: Any, notebook: Path, *words: str, check: bool = True) -> dict[str, Any]:
     """Run a notebook through a queue to its end, and give its record."""
     done = site.cli("run", str(notebook), *words, "--wait", "--json", check=check)
-    record: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    record: dict[str, Any] = json.loads(done.stdout)
     return record
 
 
