@@ -27,7 +27,7 @@ def test_a_notebook_leaves_its_outputs_and_a_verdict(submit: Submit) -> None:
     assert job.wait() == 0
     run = job.run()
     assert (run.state, run.reason) == (RunState.COMPLETED, "completed")
-    assert run.message == "All 4 cells ran through."
+    assert run.message == "All cells ran through (4)."
     assert {one.key for one in run.artifacts} == {"bundle", "html", "notebook"}
     assert run.progress is not None
     assert run.progress.percent == 100

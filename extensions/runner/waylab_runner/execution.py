@@ -92,7 +92,7 @@ class Execution(NotebookClient):
                 self._tell_changed(place)
             self._look_for_exit(len(code) - number)
         return Verdict(
-            Outcome.COMPLETED, Reason.COMPLETED, f"All {len(code)} cells ran through."
+            Outcome.COMPLETED, Reason.COMPLETED, f"All cells ran through ({len(code)})."
         )
 
     async def _run_cell(self, cell: Any, place: int, left: int) -> None:

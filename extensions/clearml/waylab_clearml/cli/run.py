@@ -96,16 +96,16 @@ def read_parameters(given: list[str]) -> dict[str, str]:
 
 def report(client: Client, submitted: Submitted, *, wait: bool, as_json: bool) -> None:
     """Tell of a submitted run, and wait for its end if asked to; exits if waited."""
-    if not as_json:
-        place = f", place {submitted.position}" if submitted.position else ""
-        tell(f"Run {submitted.task_id} is in queue {submitted.queue}{place}.")
-        tell(submitted.web_url)
-        _warn_if_unserved(client, submitted.queue)
-    if not wait:
-        if as_json:
-            print_json(submitted)
-        return
     try:
+        if not as_json:
+            place = f", place {submitted.position}" if submitted.position else ""
+            tell(f"Run {submitted.task_id} is in queue {submitted.queue}{place}.")
+            tell(submitted.web_url)
+            _warn_if_unserved(client, submitted.queue)
+        if not wait:
+            if as_json:
+                print_json(submitted)
+            return
         ended = follow(client, submitted.task_id, show_log=not as_json)
     except KeyboardInterrupt:
         tell(

@@ -1,0 +1,210 @@
+"""The command line: quick, honest, and readable by programs."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from waylab_clearml.client import Client
+from waylab_clearml.environment import sdk_environment
+from waylab_clearml.submit import Submission, submit
+from waylab_tracking.testing import Server
+
+MAIN = "from waylab_clearml.cli import main; main()"
+
+
+def waylab(
+    *arguments: str, environment: dict[str, str], code: int = 0
+) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", MAIN, *arguments],
+        env={"PATH": os.environ["PATH"], "COLUMNS": "200", **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == code, (done.stdout, done.stderr)
+    return done
+
+
+@pytest.fixture
+def lab(ann: Client, tmp_path: Path) -> dict[str, str]:
+    return {**sdk_environment(ann.credentials), "HOME": str(tmp_path)}
+
+
+@pytest.fixture
+def home(server: Server, ann: Client, tmp_path: Path) -> dict[str, str]:
+    """The environment of the hub's machine: a state folder, no variables."""
+    secrets = tmp_path / "waylab" / "secrets"
+    secrets.mkdir(parents=True)
+    access, secret = server.system
+    (secrets / "tracking-system.json").write_text(
+        json.dumps({"access_key": access, "secret_key": secret})
+    )
+    (secrets / "operator.json").write_text(
+        json.dumps(
+            {
+                "api_url": server.url,
+                "web_url": server.url,
+                "files_url": server.files_url,
+                "access_key": ann.credentials.access_key,
+                "secret_key": ann.credentials.secret_key,
+                "user": "ann",
+            }
+        )
+    )
+    return {"WAYLAB_HOME": str(tmp_path / "waylab"), "HOME": str(tmp_path)}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["run"],
+        ["runs"],
+        ["runs", "list"],
+        ["runs", "show"],
+        ["runs", "log"],
+        ["runs", "abort"],
+        ["runs", "open"],
+        ["runs", "rerun"],
+        ["queues"],
+        ["credentials"],
+    ],
+)
+def test_every_verb_explains_itself(arguments: list[str]) -> None:
+    done = waylab(*arguments, "--help", environment={})
+    assert "Usage:" in done.stdout
+
+
+def test_help_imports_nothing_heavy() -> None:
+    program = (
+        "import sys\nfrom waylab_clearml.cli import main\n"
+        "sys.argv = ['waylab', 'runs', '--help']\n"
+        "try: main()\nexcept SystemExit: pass\n"
+        "heavy = {'clearml', 'nbformat', 'papermill', 'jupyterhub', 'sqlalchemy'}\n"
+        "print(sorted(heavy & set(sys.modules)))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_without_credentials_it_says_where_it_looked(tmp_path: Path) -> None:
+    done = waylab(
+        "queues", environment={"WAYLAB_HOME": str(tmp_path), "HOME": "/"}, code=1
+    )
+    assert "CLEARML_API_HOST is not set" in done.stderr
+    assert str(tmp_path / "secrets" / "operator.json") in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_submitted_run_can_be_listed_shown_and_aborted(
+    lab: dict[str, str], notebook: Path
+) -> None:
+    submitted = json.loads(
+        waylab(
+            "run",
+            str(notebook),
+            "--queue",
+            "vision",
+            "-p",
+            "alpha=0.25",
+            "--project",
+            "From the CLI",
+            "--name",
+            "by hand",
+            "--json",
+            environment=lab,
+        ).stdout
+    )
+    run_id = submitted["task_id"]
+    listed = json.loads(waylab("runs", "list", "--json", environment=lab).stdout)
+    assert run_id in {run["id"] for run in listed["runs"]}
+    table = waylab("runs", "list", "--text", "by hand", environment=lab).stdout
+    assert "by hand" in table
+    assert run_id[:8] in table
+    shown = waylab("runs", "show", run_id[:8], environment=lab).stdout
+    assert "Parameter Notebook/alpha = 0.25" in shown
+    assert "place 1" in shown
+    waylab("runs", "abort", "last", environment=lab)
+    after = json.loads(waylab("runs", "show", run_id, "--json", environment=lab).stdout)
+    assert (after["state"], after["reason"]) == ("aborted", "aborted")
+
+
+def test_queues_are_a_table(lab: dict[str, str]) -> None:
+    lines = waylab("queues", environment=lab).stdout.splitlines()
+    assert lines[0].split() == ["QUEUE", "WAITING", "SLOTS", "FREE"]
+    assert lines[-1].split()[0] == "services"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["run", "nope.ipynb"], "Cannot read the notebook"),
+        (["run", "NOTEBOOK", "--queue", "vison"], "There is no queue 'vison'"),
+        (["run", "NOTEBOOK", "-p", "alpha=x"], "alpha is 'x'"),
+        (["run", "NOTEBOOK", "-p", "alpha"], "not of the form name=value"),
+        (["run", "NOTEBOOK", "--file", "/etc/hosts"], "lies outside of"),
+        (["runs", "show", "ffff0000"], "No run begins with 'ffff0000'"),
+    ],
+)
+def test_bad_input_is_one_sentence(
+    lab: dict[str, str], notebook: Path, arguments: list[str], told: str
+) -> None:
+    given = [str(notebook) if one == "NOTEBOOK" else one for one in arguments]
+    done = waylab(*given, environment=lab, code=1)
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_unserved_queue_is_pointed_out(lab: dict[str, str], notebook: Path) -> None:
+    done = waylab("run", str(notebook), "--queue", "nlp", environment=lab)
+    assert "No agent serves queue nlp now" in done.stderr
+
+
+def test_on_the_hubs_machine_the_first_admins_file_is_used(
+    home: dict[str, str], ann: Client, notebook: Path
+) -> None:
+    run_id = submit(ann, Submission(notebook, "default")).task_id
+    shown = json.loads(
+        waylab("runs", "show", "last", "--json", environment=home).stdout
+    )
+    assert shown["id"] == run_id
+
+
+def test_another_user_is_acted_for(
+    home: dict[str, str], bob: Client, notebook: Path
+) -> None:
+    run_id = submit(bob, Submission(notebook, "default", name="of bob")).task_id
+    done = waylab("runs", "show", "last", "--json", "--user", "bob", environment=home)
+    assert json.loads(done.stdout)["id"] == run_id
+
+
+def test_credentials_are_an_environment_that_works(home: dict[str, str]) -> None:
+    lines = waylab("credentials", environment=home).stdout.splitlines()
+    assert all(line.startswith("export CLEARML_") for line in lines)
+    bobs = json.loads(
+        waylab("credentials", "--user", "bob", "--json", environment=home).stdout
+    )
+    listed = waylab("runs", "list", "--json", environment={**bobs, "HOME": "/"})
+    assert all(run["owner"] == "bob" for run in json.loads(listed.stdout)["runs"])
+
+
+def test_a_log_is_printed(lab: dict[str, str], ann: Client, notebook: Path) -> None:
+    run_id = submit(ann, Submission(notebook, "default")).task_id
+    for number in range(3):
+        event = {
+            "type": "log",
+            "task": run_id,
+            "timestamp": 1000 + number,
+            "msg": f"l{number}",
+        }
+        ann.call("events.add", event)
+    assert waylab("runs", "log", run_id, environment=lab).stdout == "l0\nl1\nl2\n"
