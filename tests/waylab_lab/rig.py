@@ -63,8 +63,13 @@ class Lab:
 
 
 @contextmanager
-def running_lab(folder: Path, environment: Mapping[str, str]) -> Iterator[Lab]:
-    """Run a lab whose home and files lie in a folder."""
+def running_lab(
+    folder: Path, environment: Mapping[str, str], *, module: str = "jupyter_server"
+) -> Iterator[Lab]:
+    """Run a lab whose home and files lie in a folder.
+
+    `module` is `jupyterlab` where a browser is to see it.
+    """
     root = folder / "home"
     root.mkdir(parents=True)
     with socket.socket() as listener:
@@ -82,7 +87,7 @@ def running_lab(folder: Path, environment: Mapping[str, str]) -> Iterator[Lab]:
             [
                 sys.executable,
                 "-m",
-                "jupyter_server",
+                module,
                 "--allow-root",
                 "--no-browser",
                 "--ServerApp.ip=127.0.0.1",

@@ -1,0 +1,204 @@
+"""The extension as a person sees it, in a real JupyterLab."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+from tests.waylab_lab.rig import (
+    SOURCES,
+    Lab,
+    add_run,
+    environment,
+    running_lab,
+    write_notebook,
+)
+
+from waylab_clearml.client import Client
+from waylab_clearml.verdict import Outcome, Reason, Verdict
+
+CHROMIUM = shutil.which("chromium")
+FLAGS = [
+    "--no-sandbox",  # Chromium refuses to run as root with its sandbox.
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+HOSTILE = "<img src=x onerror=\"document.title='broken'\">"
+SOURCE = "epochs: int = 3  # passes over the data\nrate: float | None = None\n"
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
+    pytest.mark.skipif(
+        not (SOURCES / "waylab_lab" / "labextension" / "package.json").is_file(),
+        reason="the lab extension is not built: `make up` builds it",
+    ),
+]
+
+
+@dataclass
+class Screen:
+    """A page of the lab, and what its console complained about."""
+
+    page: Page
+    complaints: list[str] = field(default_factory=list)
+
+
+@pytest.fixture(scope="module")
+def seen_lab(ada: Client, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    folder = tmp_path_factory.mktemp("seen")
+    settings = folder / "config/lab/user-settings/@jupyterlab/apputils-extension"
+    settings.mkdir(parents=True)
+    # The question about news covers what a test looks at.
+    (settings / "notification.jupyterlab-settings").write_text(
+        json.dumps({"fetchNews": "false", "checkForUpdates": False}), "utf-8"
+    )
+    given = {
+        **environment(ada.credentials),
+        "WAYLAB_TEMPLATES": str(SOURCES.parents[1] / "templates"),
+    }
+    with running_lab(folder, given, module="jupyterlab") as lab:
+        write_notebook(lab.root / "a{b}.ipynb", SOURCE)
+        yield lab
+
+
+@pytest.fixture
+def screen(seen_lab: Lab) -> Iterator[Screen]:
+    expect.set_options(timeout=20_000)  # A busy machine is slow, and no fault.
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        page = browser.new_page(viewport={"width": 1400, "height": 900})
+        screen = Screen(page)
+        page.on("pageerror", lambda error: screen.complaints.append(str(error)))
+        page.goto(f"{seen_lab.url}/lab?token={seen_lab.token}&reset")
+        expect(page.locator(".jp-Launcher-body")).to_be_visible(timeout=60_000)
+        page.locator(".jp-SideBar [data-id=waylab-runs]").click()
+        yield screen
+        browser.close()
+
+
+def open_file(page: Page, name: str) -> None:
+    page.locator(".jp-SideBar [data-id=filebrowser]").click()
+    page.locator(".jp-DirListing-item", has_text=name).dblclick()
+    expect(page.locator(".jp-Notebook .jp-Cell").first).to_be_visible()
+
+
+def test_a_notebook_is_submitted_from_its_toolbar(screen: Screen) -> None:
+    page = screen.page
+    open_file(page, "a{b}.ipynb")
+    page.get_by_role("button", name="Run remotely…").first.click()
+    form = page.get_by_role("dialog", name="Run remotely")
+    expect(form.get_by_label("Name")).to_have_value("a{b}")
+    epochs = form.get_by_role("textbox", name="epochs")
+    epochs.fill("many")
+    form.get_by_role("button", name="Run remotely").click()
+    expect(form.get_by_text("Write a whole number.")).to_be_visible()
+    expect(epochs).to_be_focused()
+    epochs.fill("7")
+    form.get_by_role("button", name="Run remotely").click()
+    expect(page.get_by_text("“a{b}” is next in queue default.")).to_be_visible()
+    expect(form).to_have_count(0)
+    page.get_by_role("button", name="Show").click()
+    panel = page.locator(".wl-Panel")
+    expect(panel).to_contain_text("Next in queue default.")
+    panel.get_by_role("tab", name="Parameters").click()
+    expect(panel.get_by_role("row", name="epochs")).to_contain_text("7")
+    assert screen.complaints == []
+
+
+def test_the_form_goes_by_escape_and_gives_focus_back(screen: Screen) -> None:
+    page = screen.page
+    page.keyboard.press("Control+Shift+C")
+    open_file(page, "a{b}.ipynb")
+    page.get_by_role("button", name="Run remotely…").first.click()
+    form = page.get_by_role("dialog", name="Run remotely")
+    expect(form.get_by_role("textbox", name="epochs")).to_be_visible()
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.closest('.wl-Dialog') !== null")
+    page.keyboard.press("Escape")
+    expect(form).to_have_count(0)
+
+
+def test_a_failed_run_shows_its_cell_and_runs_no_script(
+    screen: Screen, ada: Client
+) -> None:
+    page = screen.page
+    run = add_run(
+        ada,
+        f"fails {HOSTILE}",
+        tags=["notebook", HOSTILE],
+        hyperparams={
+            "Notebook": {
+                "label": {"section": "Notebook", "name": "label", "value": HOSTILE}
+            }
+        },
+    )
+    ada.call("tasks.started", {"task": run, "force": True})
+    verdict = Verdict(
+        Outcome.FAILED,
+        Reason.CELL_ERROR,
+        f"Cell 3 failed: {HOSTILE}",
+        cell=2,
+        ename="ValueError",
+        evalue=HOSTILE,
+        traceback=("Traceback:", f"ValueError: {HOSTILE}"),
+    )
+    item = {"name": "waylab_verdict", "value": verdict.to_json(), "type": "json"}
+    ada.call(
+        "tasks.edit_configuration",
+        {"task": run, "configuration": [item], "force": True},
+    )
+    ada.call(
+        "tasks.failed",
+        {
+            "task": run,
+            "force": True,
+            "status_reason": "cell-error",
+            "status_message": verdict.message,
+        },
+    )
+    row = page.get_by_role("option", name=re.compile("^fails"))
+    expect(row).to_contain_text("A cell failed")
+    row.click()
+    panel = page.locator(".wl-Panel")
+    expect(panel.get_by_text("Traceback of cell 3")).to_be_visible()
+    expect(panel).to_contain_text(f"ValueError: {HOSTILE}")
+    panel.get_by_role("tab", name="Parameters").click()
+    expect(panel).to_contain_text(HOSTILE)
+    assert page.locator(".wl-Root img").count() == 0
+    assert page.title() != "broken"
+
+
+def test_a_change_is_seen_without_a_reload(screen: Screen, ada: Client) -> None:
+    page = screen.page
+    run = add_run(ada, "watched")
+    row = page.get_by_role("option", name=re.compile("^watched"))
+    expect(row).to_contain_text("just now")
+    ada.call("tasks.started", {"task": run, "force": True})
+    running = page.get_by_role("option", name=re.compile("^watched, Running"))
+    expect(running).to_be_visible()
+    page.get_by_label("Search by name").fill("nothing like it")
+    expect(page.get_by_text("No run fits the filters")).to_be_visible()
+    page.get_by_role("button", name="Clear filters").click()
+    expect(running).to_be_visible()
+    ada.call("tasks.stopped", {"task": run, "force": True})
+
+
+def test_a_starter_is_copied_from_the_launcher(screen: Screen, seen_lab: Lab) -> None:
+    page = screen.page
+    starters = {path.name for path in Path(seen_lab.root).glob("*.ipynb")}
+    card = page.locator('.jp-LauncherCard[data-category="Waylab starters"]').first
+    card.click()
+    expect(page.locator(".jp-Notebook .jp-Cell").first).to_be_visible()
+    assert len({path.name for path in seen_lab.root.glob("*.ipynb")} - starters) == 1
