@@ -191,9 +191,14 @@ class Pages:
                 status_code=401,
                 headers={**HEADERS, "WWW-Authenticate": challenge},
             )
+        root = request.scope.get("waylab_prefix", "")
         nonce = secrets.token_urlsafe(16)
         verifier = secrets.token_urlsafe(48)
-        state = {"nonce": nonce, "verifier": verifier, "next": request.url.path}
+        state = {
+            "nonce": nonce,
+            "verifier": verifier,
+            "next": f"{root}{request.url.path}",
+        }
         hashed = hashlib.sha256(verifier.encode()).digest()
         query = {
             "client_id": self._settings.oauth_client_id,
