@@ -12,7 +12,9 @@ _STEP_SECONDS = 0.05
 
 
 def wait_until(
-    condition: Callable[[], T], what: str | Callable[[], str], seconds: float = 30.0
+    condition: Callable[[], T | None],
+    what: str | Callable[[], str],
+    seconds: float = 30.0,
 ) -> T:
     """Give the condition's first true value; AssertionError when the time is up."""
     deadline = time.monotonic() + seconds

@@ -6,8 +6,16 @@ from pathlib import Path
 import pytest
 from tests.waylab_agent.rig import Rig, running_rig
 
+from waylab_tracking.testing import Server, running_server
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with running_server(tmp_path_factory.mktemp("tracking")) as server:
+        yield server
+
 
 @pytest.fixture
-def rig(tmp_path: Path) -> Iterator[Rig]:
-    with running_rig(tmp_path) as rig:
+def rig(tmp_path: Path, server: Server) -> Iterator[Rig]:
+    with running_rig(tmp_path, server) as rig:
         yield rig

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from tests.waylab_agent.conditions import wait_until
 
 from waylab_clearml.client import Client
 from waylab_clearml.credentials import Credentials
-from waylab_tracking.testing import Server, running_server
+from waylab_tracking.testing import Server
 
 FINAL = {"completed", "failed", "stopped", "closed", "published"}
 
@@ -40,9 +41,10 @@ class AgentProcess:
 
 @dataclass
 class Rig:
-    """Everything that a test of the agent needs."""
+    """Everything that a test of the agent needs; `queue` is the test's own."""
 
     folder: Path
+    queue: str
     server: Server
     ada: tuple[str, str]
     agent: tuple[str, str]
@@ -69,7 +71,7 @@ class Rig:
         key_file.write_text(json.dumps(keys))
         values = {
             "NODE": node,
-            "QUEUES": "default",
+            "QUEUES": self.queue,
             "SLOTS": "1",
             "API_URL": self.server.url,
             "WEB_URL": self.server.url,
@@ -77,7 +79,7 @@ class Rig:
             "KEY_FILE": str(key_file),
             "STATE": str(state),
             "HOMES": str(self.folder / "homes"),
-            "POLL_SECONDS": "0.3",
+            "POLL_SECONDS": "0.1",
             "GRACE_SECONDS": "3",
             **settings,
         }
@@ -125,10 +127,11 @@ class Rig:
             )
         return self.clients[access, secret]
 
-    def enqueue(self, code: str, queue: str = "default", **fields: Any) -> str:
-        """Enqueue a script; the task's id."""
+    def enqueue(self, code: str, queue: str = "", **fields: Any) -> str:
+        """Enqueue a script, in the test's queue if none is named; the task's id."""
         task = self.create(code, **fields)
-        self.user.call("tasks.enqueue", {"task": task, "queue": self.queue_id(queue)})
+        body = {"task": task, "queue": self.queue_id(queue or self.queue)}
+        self.user.call("tasks.enqueue", body)
         return task
 
     def create(self, code: str, **fields: Any) -> str:
@@ -188,18 +191,19 @@ class Rig:
 
 
 @contextmanager
-def running_rig(folder: Path) -> Iterator[Rig]:
-    """Give a server with a user; agents that a test starts end with it."""
-    with running_server(folder / "tracking") as server:
-        rig = Rig(
-            folder=folder,
-            server=server,
-            ada=server.create_user("ada"),
-            agent=server.create_user("agent-n1", role="agent"),
-        )
-        try:
-            yield rig
-        finally:
-            rig.stop_agents()
-            for client in rig.clients.values():
-                client.close()
+def running_rig(folder: Path, server: Server) -> Iterator[Rig]:
+    """Give a user and a queue; agents that a test starts end with it."""
+    rig = Rig(
+        folder=folder,
+        queue=f"q-{secrets.token_hex(4)}",
+        server=server,
+        ada=server.create_user("ada"),
+        agent=server.create_user("agent-n1", role="agent"),
+    )
+    rig.queue_id(rig.queue)
+    try:
+        yield rig
+    finally:
+        rig.stop_agents()
+        for client in rig.clients.values():
+            client.close()

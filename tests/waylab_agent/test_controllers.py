@@ -22,7 +22,7 @@ optimizer = HyperParameterOptimizer(
     hyper_parameters=[DiscreteParameterRange("General/x", [1.0, 2.0])],
     objective_metric_title="objective", objective_metric_series="value",
     objective_metric_sign="max", optimizer_class=GridSearch,
-    execution_queue="default", max_number_of_concurrent_tasks=2,
+    execution_queue={queue!r}, max_number_of_concurrent_tasks=2,
     pool_period_min=0.02, total_max_jobs=2)
 optimizer.start()
 optimizer.wait()
@@ -35,6 +35,6 @@ def test_a_controller_and_its_children_finish_on_one_slot(rig: Rig) -> None:
     rig.start_agent(SLOTS="1", SERVICES_SLOTS="1", GRACE_SECONDS="5")
     base = rig.enqueue(CHILD)
     assert rig.end_of(base, 60)[0] == "completed"
-    controller = rig.enqueue(CONTROLLER.format(base=base), "services")
+    controller = rig.enqueue(CONTROLLER.format(base=base, queue=rig.queue), "services")
     assert rig.end_of(controller, 200)[0] == "completed"
     assert "best is 2.0" in rig.console(controller)

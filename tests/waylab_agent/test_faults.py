@@ -23,6 +23,12 @@ def lines(console: str) -> list[str]:
     return [line for line in console.splitlines() if line.startswith("line ")]
 
 
+def wait_for_end(rig: Rig, task: str) -> None:
+    """Wait until the job's shim has noted its end."""
+    record = rig.folder / "agents/n1/jobs" / task / "record"
+    wait_until(lambda: b'"ended"' in record.read_bytes(), "the job's end")
+
+
 def expected(count: int) -> list[str]:
     return [f"line {i}" for i in range(count)]
 
@@ -45,10 +51,8 @@ def test_a_job_that_ends_without_its_agent_is_settled_truthfully(rig: Rig) -> No
     for task in (good, bad):
         rig.wait_for_line(task, "line 0\n")
     agent.kill()
-    jobs = rig.folder / "agents/n1/jobs"
     for task in (good, bad):
-        record = jobs / task / "record"
-        wait_until(lambda path=record: b'"ended"' in path.read_bytes(), "the end")
+        wait_for_end(rig, task)
         assert rig.task(task)["status"] == "in_progress"
     rig.start_agent(SLOTS="2")
     assert rig.end_of(good) == ("completed", "completed")
@@ -91,8 +95,7 @@ def test_a_job_ends_while_the_server_is_away(rig: Rig) -> None:
     task = rig.enqueue(COUNT.format(n=10, pause=0.2))
     rig.wait_for_line(task, "line 1\n")
     rig.server.kill()
-    record = rig.folder / "agents/n1/jobs" / task / "record"
-    wait_until(lambda: b'"ended"' in record.read_bytes(), "the job's end")
+    wait_for_end(rig, task)
     rig.server.restart()
     assert rig.end_of(task) == ("completed", "completed")
     assert lines(rig.console(task)) == expected(10)
@@ -112,11 +115,11 @@ def test_sigterm_leaves_jobs_and_sigint_aborts_them(rig: Rig) -> None:
 
 def write_claim(rig: Rig, task: str, phase: Phase, slot: str = "cpu0") -> None:
     """Leave the journal as an agent does that dies in the middle of a claim."""
-    grant = Grant("g", task, "default", slot)
+    grant = Grant("g", task, rig.queue, slot)
     entry = JobEntry(
         task_id=task,
-        queue="default",
-        queue_id=rig.queue_id("default"),
+        queue=rig.queue,
+        queue_id=rig.queue_id(rig.queue),
         grant=GrantEntry(id=grant.id, slot=grant.slot),
         claim="0123456789abcdef",
         phase=phase,
@@ -125,7 +128,7 @@ def write_claim(rig: Rig, task: str, phase: Phase, slot: str = "cpu0") -> None:
 
 
 def remove(rig: Rig, task: str) -> None:
-    body = {"queue": rig.queue_id("default"), "task": task}
+    body = {"queue": rig.queue_id(rig.queue), "task": task}
     assert rig.system.call("queues.remove_task", body)["removed"] == 1
 
 
@@ -180,7 +183,7 @@ def test_a_claim_without_a_slot_goes_back_to_the_head_of_its_queue(rig: Rig) -> 
     write_claim(rig, first, Phase.CLAIMED)
     again = rig.start_agent()
     wait_until(lambda: "given back" in again.log.read_text(), "the undo")
-    body = {"queue": rig.queue_id("default")}
+    body = {"queue": rig.queue_id(rig.queue)}
     entries = rig.user.call("queues.get_by_id", body)["queue"]["entries"]
     assert [entry["task"] for entry in entries] == [first, second]
     rig.user.call("tasks.stop", {"task": running})

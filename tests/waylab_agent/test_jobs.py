@@ -41,7 +41,7 @@ def test_a_task_that_clearml_agent_cannot_start_says_so(rig: Rig) -> None:
         "diff": "",
     }
     rig.user.call("tasks.edit", {"task": task, "script": script})
-    rig.user.call("tasks.enqueue", {"task": task, "queue": rig.queue_id("default")})
+    rig.user.call("tasks.enqueue", {"task": task, "queue": rig.queue_id(rig.queue)})
     status, _ = rig.end_of(task)
     assert status == "failed"
 
@@ -107,12 +107,12 @@ def test_a_deleted_task_takes_its_job_along(rig: Rig) -> None:
 def test_queues_are_served_in_their_order_and_entries_in_theirs(rig: Rig) -> None:
     order = rig.folder / "order"
     code = f"open({str(order)!r}, 'a').write('%s ')"
-    rig.queue_id("urgent")
+    urgent = f"{rig.queue}-urgent"
     for name in ("d1", "d2"):
-        rig.enqueue(code % name, "default")
+        rig.enqueue(code % name)
     for name in ("u1", "u2"):
-        rig.enqueue(code % name, "urgent")
-    rig.start_agent(QUEUES="urgent,default")
+        rig.enqueue(code % name, urgent)
+    rig.start_agent(QUEUES=f"{urgent},{rig.queue}")
     wait_until(
         lambda: order.exists() and len(order.read_text().split()) == 4, rig.logs, 90
     )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
-import nbformat
 import psutil
 from tests.waylab_agent.conditions import wait_until
 from tests.waylab_agent.rig import Rig
@@ -14,14 +14,26 @@ from waylab_clearml.submit import Submission, submit
 
 
 def submit_cells(rig: Rig, *cells: str) -> str:
-    """Submit a notebook of code cells to the queue `default`; the task's id."""
+    """Submit a notebook of code cells to the test's queue; the task's id."""
     path = rig.folder / "nb.ipynb"
-    notebook = nbformat.v4.new_notebook(
-        cells=[nbformat.v4.new_code_cell(cell) for cell in cells],
-        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
-    )
-    nbformat.write(notebook, path)
-    return submit(rig.user, Submission(notebook=path, queue="default")).task_id
+    notebook = {
+        "cells": [
+            {
+                "cell_type": "code",
+                "execution_count": None,
+                "id": f"cell-{number}",
+                "metadata": {},
+                "outputs": [],
+                "source": cell,
+            }
+            for number, cell in enumerate(cells)
+        ],
+        "metadata": {"kernelspec": {"name": "python3", "display_name": "Python 3"}},
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
+    path.write_text(json.dumps(notebook))
+    return submit(rig.user, Submission(notebook=path, queue=rig.queue)).task_id
 
 
 def artifacts(rig: Rig, task: str) -> set[str]:
