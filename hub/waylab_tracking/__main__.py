@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Callable
 
+import sqlalchemy as sa
 import uvicorn
 from pydantic import ValidationError
+from starlette.types import ASGIApp
 
+from waylab_tracking.app import Server
 from waylab_tracking.settings import TrackingSettings
 
 
-def main() -> int:
-    """Read the settings and serve."""
+def main(wrap: Callable[[ASGIApp], ASGIApp] | None = None) -> int:
+    """Read the settings and serve; `wrap` may put something around the application.
+
+    Ends with 2 and one sentence if the settings or the state folder cannot be used.
+    """
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    for quiet in ("alembic", "httpx"):
+        logging.getLogger(quiet).setLevel(logging.WARNING)
     try:
         settings = TrackingSettings()
     except ValidationError as error:
@@ -24,10 +32,14 @@ def main() -> int:
             name = "WAYLAB_TRACKING_" + "_".join(map(str, one["loc"])).upper()
             sys.stderr.write(f"{name}: {one['msg']}.\n")
         return 2
-    from waylab_tracking.app import Server  # noqa: PLC0415 - after the settings
-
+    try:
+        app = Server(settings).app(settings.prefix)
+    except (OSError, ValueError, sa.exc.DatabaseError) as error:
+        reason = getattr(error, "orig", None) or error
+        sys.stderr.write(f"The state in {settings.state} cannot be used: {reason}.\n")
+        return 2
     uvicorn.run(
-        Server(settings).app(settings.prefix),
+        wrap(app) if wrap else app,
         host=settings.host,
         port=settings.port,
         access_log=False,

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +20,28 @@ import httpx
 READY_SECONDS = 30.0
 
 
+@dataclass(frozen=True)
+class Exchange:
+    """A call of the API and its answer: HTTP status and `data`."""
+
+    endpoint: str
+    request: str
+    status: int
+    data: Any
+
+
 class Server:
     """A running server; `kill` and `restart` are for tests of faults."""
 
-    def __init__(self, state: Path, port: int, settings: dict[str, str]) -> None:
+    def __init__(
+        self, state: Path, port: int, settings: dict[str, str], *, record: bool = False
+    ) -> None:
         """Nothing runs before `start`."""
         self.state = state
         self.port = port
         self._settings = settings
+        self._module = "waylab_tracking.recording" if record else "waylab_tracking"
+        self._record = state / "exchanges.jsonl"
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -57,11 +72,12 @@ class Server:
             "WAYLAB_TRACKING_STATE": str(self.state),
             "WAYLAB_TRACKING_PORT": str(self.port),
             "WAYLAB_TRACKING_SYSTEM_KEY_FILE": str(self.state / "system.json"),
+            "WAYLAB_TRACKING_RECORD": str(self._record),
             **self._settings,
         }
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "waylab_tracking"],
+            self._process = subprocess.Popen(  # noqa: S603 - our own program
+                [sys.executable, "-m", self._module],
                 env=environ,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -115,6 +131,11 @@ class Server:
         answer.raise_for_status()
         return answer.json()["data"]
 
+    def recorded(self) -> tuple[Exchange, ...]:
+        """Give what was called and answered, if the server was asked to record."""
+        lines = self._record.read_text("utf-8").splitlines()
+        return tuple(Exchange(**json.loads(line)) for line in lines)
+
     def create_user(self, name: str, role: str = "user") -> tuple[str, str]:
         """Make a user (or take the one of that name) and give new keys."""
         self.call("waylab.ensure_user", {"name": name, "role": role})
@@ -123,10 +144,13 @@ class Server:
 
 
 @contextmanager
-def running_server(state: Path, **settings: str) -> Iterator[Server]:
+def running_server(
+    state: Path, *, record: bool = False, **settings: str
+) -> Iterator[Server]:
     """Run a server with its state in a folder.
 
-    `settings` are those of `TrackingSettings` by name, such as `prefix="/x"`.
+    `settings` are those of `TrackingSettings` by name, such as `prefix="/x"`. With
+    `record`, `Server.recorded` tells every call of the API and its answer.
     """
     state.mkdir(parents=True, exist_ok=True)
     with socket.socket() as listener:
@@ -135,7 +159,7 @@ def running_server(state: Path, **settings: str) -> Iterator[Server]:
     named = {
         f"WAYLAB_TRACKING_{name.upper()}": str(text) for name, text in settings.items()
     }
-    server = Server(state, port, named)
+    server = Server(state, port, named, record=record)
     server.start()
     try:
         yield server

@@ -176,20 +176,18 @@ def require_name(name: Any, what: str) -> str:
     return name
 
 
-def find(body: Json, docs: list[Json]) -> tuple[list[Json], int]:
-    """Filter, order and page documents as a `get_all` asks; tell how many match."""
-    found = [doc for doc in docs if query.matches(doc, body)]
-    shown = query.page(found, body)
+def find(body: Json, docs: list[Json]) -> list[Json]:
+    """Filter, order and page documents as a `get_all` asks."""
+    shown = query.page([doc for doc in docs if query.matches(doc, body)], body)
     if (ids := body.get("id")) and not body.get("order_by"):
         shown.sort(key=lambda doc: ids.index(doc["id"]))
-    return shown, len(found)
+    return shown
 
 
 def answer_list(call: Call, docs: list[Json], name: str) -> Json:
     """Filter, order, page and project documents as a `get_all` asks."""
-    shown, total = find(call.body, docs)
     fields = call.body.get("only_fields")
-    return {name: [query.project(doc, fields) for doc in shown], "total": total}
+    return {name: [query.project(doc, fields) for doc in find(call.body, docs)]}
 
 
 def _project_id(db: sa.Connection, name: str) -> str | None:

@@ -31,7 +31,6 @@ def create(call: Call) -> Json:
     doc: Json = {
         "id": new_id(),
         "name": name,
-        "display_name": call.body.get("display_name"),
         "user": call.who.id,
         "company": COMPANY,
         "created": now(),
@@ -39,6 +38,8 @@ def create(call: Call) -> Json:
         "system_tags": call.body.get("system_tags") or [],
         "metadata": {},
     }
+    if shown := call.body.get("display_name"):
+        doc["display_name"] = shown
     call.db.execute(queues.insert().values(id=doc["id"], name=name, doc=doc))
     return {"id": doc["id"]}
 

@@ -75,11 +75,11 @@ def get_all(call: Call) -> Json:
         body["project"] = documents.subprojects(call.db, body["project"])
     light = query.names_used(body) <= LIGHT
     column = tasks.c.head if light else tasks.c.doc
-    shown, total = documents.find(body, _candidates(call.db, body, column))
+    shown = documents.find(body, _candidates(call.db, body, column))
     fields = body.get("only_fields")
     if light and not (fields and set(fields) <= LIGHT):
         shown = _whole(call.db, [doc["id"] for doc in shown])
-    return {"tasks": [query.project(doc, fields) for doc in shown], "total": total}
+    return {"tasks": [query.project(doc, fields) for doc in shown]}
 
 
 @endpoint("tasks.get_types")
@@ -434,7 +434,6 @@ def _delete(call: Call, doc: Json) -> Json:
     return {
         "updated_children": 0,
         "updated_models": children,
-        "deleted_models": 0,
         "urls": urls,
     }
 

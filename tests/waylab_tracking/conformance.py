@@ -1,0 +1,104 @@
+"""Checks answers against the JSON schemas that ship with the official SDK."""
+
+from __future__ import annotations
+
+import copy
+import importlib
+import logging
+import pkgutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from http import HTTPStatus
+from typing import Any
+
+from jsonschema import Draft7Validator, ValidationError
+
+from waylab_tracking.testing import Exchange
+
+SCHEMAS = "clearml.backend_api.services.v2_23"
+# These the SDK ships for the enterprise server only.
+LEFT_OUT = {"datasets", "dataviews", "frames", "pipelines"}
+# The keys of these answers are the names of metrics.
+FREE_FORM = {
+    "events.multi_task_scalar_metrics_iter_histogram",
+    "events.scalar_metrics_iter_histogram",
+}
+# ClearML Server answers so, though its schemas do not say it.
+KNOWN_EXTRAS = {
+    "project": {"parent": {"type": ["string", "null"]}},
+    "projects_get_all_response_single": {"parent": {"type": ["string", "null"]}},
+    "last_metrics_event": {
+        "count": {"type": "integer"},
+        "first_value": {"type": "number"},
+        "first_value_iteration": {"type": "integer"},
+        "mean_value": {"type": "number"},
+    },
+}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the SDK knows of an endpoint's answer."""
+
+    kind: Any
+    validator: Draft7Validator
+
+
+def violations(exchanges: Iterable[Exchange]) -> list[str]:
+    """Tell what in good answers the SDK's schemas do not allow."""
+    found: dict[str, None] = {}
+    for exchange in exchanges:
+        known = answers().get(exchange.endpoint)
+        if known is None or exchange.status != HTTPStatus.OK:
+            continue
+        for error in map(_deepest, known.validator.iter_errors(exchange.data)):
+            where = "/".join(str(part) for part in error.absolute_path)
+            found[f"{exchange.endpoint} {where}: {error.message[:300]}"] = None
+        try:
+            known.kind(**exchange.data)
+        except (TypeError, ValueError) as error:
+            found[f"{exchange.endpoint}: the SDK cannot read it: {error}"] = None
+    return list(found)
+
+
+@cache
+def answers() -> dict[str, Answer]:
+    """Give the answers that the SDK knows, by endpoint."""
+    logging.getLogger("clearml").setLevel(logging.ERROR)
+    package = importlib.import_module(SCHEMAS)
+    found: dict[str, Answer] = {}
+    for module in pkgutil.iter_modules(package.__path__):
+        if module.name in LEFT_OUT:
+            continue
+        service = importlib.import_module(f"{SCHEMAS}.{module.name}")
+        for request, kind in service.response_mapping.items():
+            name = f"{request._service}.{request._action}"
+            schema = copy.deepcopy(kind._schema)
+            for part, extras in KNOWN_EXTRAS.items():
+                known = schema.get("definitions", {}).get(part)
+                if known is not None:
+                    known["properties"] |= extras
+            if name not in FREE_FORM:
+                found[name] = Answer(kind, Draft7Validator(_strict(schema)))
+    return found
+
+
+def _deepest(error: ValidationError) -> ValidationError:
+    """Go down to what is wrong inside an `anyOf` or `oneOf`."""
+    while error.context:
+        error = max(error.context, key=lambda one: len(one.absolute_path))
+    return error
+
+
+def _strict(schema: Any) -> Any:
+    """Refuse fields that a schema does not name."""
+    if isinstance(schema, dict):
+        for part in list(schema.values()):
+            _strict(part)
+        if "properties" in schema and isinstance(schema["properties"], dict):
+            schema.setdefault("additionalProperties", False)
+    elif isinstance(schema, list):
+        for part in schema:
+            _strict(part)
+    return schema
