@@ -160,3 +160,18 @@ def test_the_job_s_folder_is_cleared_away(rig: Rig) -> None:
     work = Path(rig.console(task).partition("DIR ")[2].split()[0])
     assert work.is_relative_to(rig.folder / "homes" / "ada")
     assert not work.exists()
+
+
+def test_a_job_s_token_is_renewed_by_itself_without_keys(rig: Rig) -> None:
+    rig.start_agent()
+    task = rig.enqueue(
+        "import os\n"
+        "from clearml import Task\n"
+        "session = Task.init().session\n"
+        "assert not session.access_key and not session.secret_key\n"
+        "for _ in range(3): session.refresh_token()\n"
+        "assert os.environ['CLEARML_AUTH_TOKEN'] == session.raw_token\n"
+        "print('renewed', session.get_token_valid_period_sec() > 3000)"
+    )
+    assert rig.end_of(task) == ("completed", "completed")
+    assert "renewed True" in rig.console(task)
