@@ -107,9 +107,15 @@ def _services(config: Config, settings: HubSettings) -> None:
         },
         {
             "name": SUPERVISOR,
-            "description": "Lets the supervisor end labs and remove users.",
+            "description": "Ends labs, removes users, renews the proxy's routes.",
             "services": [SUPERVISOR],
-            "scopes": ["list:users", "admin:users", "delete:servers", "read:servers"],
+            "scopes": [
+                "list:users",
+                "admin:users",
+                "delete:servers",
+                "read:servers",
+                "proxy",
+            ],
         },
     ]
 

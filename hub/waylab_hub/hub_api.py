@@ -90,6 +90,14 @@ class HubApi:
         """
         await self._send("DELETE", f"/users/{quote(name, safe='')}")
 
+    async def renew_routes(self) -> None:
+        """Make the hub tell the proxy all routes again.
+
+        Raises:
+            HubError: the hub does not answer, or refuses.
+        """
+        await self._send("POST", "/proxy")
+
     async def _end_lab(self, user: str, server: str) -> None:
         path = f"/users/{quote(user, safe='')}"
         path += f"/servers/{quote(server, safe='')}" if server else "/server"

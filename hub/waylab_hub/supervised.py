@@ -23,6 +23,7 @@ from waylab_site.lock import Lock
 _log = logging.getLogger(__name__)
 
 Probe = Callable[[], Awaitable[bool]]
+AfterAnswer = Callable[[], Awaitable[None]]
 
 _PROBE_PAUSE_SECONDS = 0.1
 _FIRST_PAUSE_SECONDS = 0.5
@@ -55,13 +56,24 @@ class Report:
 class Supervised:
     """Keeps one program running until `stop`."""
 
-    def __init__(self, program: Program, lock: Lock, probe: Probe) -> None:
-        """Nothing is started before `start`."""
+    def __init__(
+        self,
+        program: Program,
+        lock: Lock,
+        probe: Probe,
+        after_answer: AfterAnswer | None = None,
+    ) -> None:
+        """Nothing is started before `start`.
+
+        `after_answer` is awaited each time that a fresh process answers, before it
+        counts as ready.
+        """
         self.program = program
         self.ready = asyncio.Event()
         self.deaths = 0
         self._lock = lock
         self._probe = probe
+        self._after_answer = after_answer
         self._process: Process | None = None
         self._task: asyncio.Task[None] | None = None
         self._restart_now = asyncio.Event()
@@ -201,6 +213,8 @@ class Supervised:
     async def _watch_readiness(self) -> None:
         while not await self._probe():  # noqa: ASYNC110 - another process's state.
             await asyncio.sleep(_PROBE_PAUSE_SECONDS)
+        if self._after_answer is not None:
+            await self._after_answer()
         self._set(Condition.READY)
         self.ready.set()
 

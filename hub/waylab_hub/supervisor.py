@@ -12,7 +12,7 @@ from typing import Any
 from waylab_hub.errors import ControlError, StartError
 from waylab_hub.programs import Program
 from waylab_hub.readiness import Probe
-from waylab_hub.supervised import Report, Supervised
+from waylab_hub.supervised import AfterAnswer, Report, Supervised
 from waylab_site.state import State
 
 _log = logging.getLogger(__name__)
@@ -26,12 +26,19 @@ class Supervisor:
     """Starts programs, waits for them, restarts and stops them."""
 
     def __init__(
-        self, state: State, programs: tuple[Program, ...], probes: Mapping[str, Probe]
+        self,
+        state: State,
+        programs: tuple[Program, ...],
+        probes: Mapping[str, Probe],
+        after_answers: Mapping[str, AfterAnswer] | None = None,
     ) -> None:
-        """Nothing is started before `start`."""
+        """Nothing is started before `start`; the mappings are by program."""
         self._children = {
             program.name: Supervised(
-                program, state.lock(program.name), probes[program.name]
+                program,
+                state.lock(program.name),
+                probes[program.name],
+                (after_answers or {}).get(program.name),
             )
             for program in programs
         }

@@ -150,6 +150,7 @@ class Running:
                 tracking=self._tracking,
                 node=self._node.name if self._node else None,
             ),
+            {PROXY: self._renew_routes},
         )
         self._follow: asyncio.Task[None] | None = None
 
@@ -224,6 +225,16 @@ class Running:
             left = await follow_removals(self._prepared.users, hub, self._tracking)
         if left:
             _log.warning("Removed users still known to the hub: %s", ", ".join(left))
+
+    async def _renew_routes(self) -> None:
+        """Give a proxy that was started again its routes; a starting hub does it."""
+        if not self._supervisor.child(HUB).ready.is_set():
+            return
+        try:
+            async with self._hub() as hub:
+                await hub.renew_routes()
+        except HubError as error:
+            _log.warning("The proxy's routes are renewed by the hub later. %s", error)
 
     def _hub(self) -> HubApi:
         token = self._prepared.state.secret(f"{SUPERVISOR}-token")

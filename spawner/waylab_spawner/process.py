@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx
 from jupyterhub.spawner import LocalProcessSpawner, SpawnException
-from jupyterhub.utils import random_port, url_path_join
+from jupyterhub.utils import maybe_future, random_port, url_path_join
 from pydantic import TypeAdapter, ValidationError
 from traitlets import Bool, Float, List, TraitError, Unicode, default, validate
 
@@ -211,7 +211,7 @@ class WaylabProcessSpawner(LocalProcessSpawner):  # type: ignore[misc]
                 self._log_name,
                 error,
             )
-        await super().run_post_stop_hook()
+        await maybe_future(super().run_post_stop_hook())
 
     async def progress(self) -> AsyncIterator[dict[str, object]]:
         """Say what the page shows while the lab starts."""
@@ -344,13 +344,17 @@ class WaylabProcessSpawner(LocalProcessSpawner):  # type: ignore[misc]
         message_html = f"{html.escape(message)} The end of its log:" + (
             f'<pre class="waylab-log">{html.escape(shown)}</pre>'
         )
-        return SpawnException(
+        error = SpawnException(
             f"{message} The end of its log:\n{shown}",
             reason="lab-ended",
             log_message=message,
             message_html=message_html,
             status_code=500,
         )
+        # What the page of a failed start reads.
+        error.jupyterhub_message = message
+        error.jupyterhub_html_message = message_html
+        return error
 
     async def _end_marked(self) -> None:
         mark = self.mark

@@ -74,6 +74,7 @@ def test_the_supervisor_may_end_labs_and_nothing_more(settings: HubSettings) -> 
         "admin:users",
         "delete:servers",
         "read:servers",
+        "proxy",
     ]
 
 

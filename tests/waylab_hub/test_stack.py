@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -43,15 +44,25 @@ def waylab() -> Iterator[Waylab]:
         yield running
 
 
-@pytest.fixture
-def browser(waylab: Waylab) -> Iterator[Browser]:
-    made = Browser(waylab)
-    yield made
-    made.close()
+Open = Callable[[], Browser]
 
 
 @pytest.fixture
-def admin(browser: Browser) -> Browser:
+def fresh(waylab: Waylab) -> Iterator[Open]:
+    made: list[Browser] = []
+
+    def fresh() -> Browser:
+        made.append(Browser(waylab))
+        return made[-1]
+
+    yield fresh
+    for browser in made:
+        browser.close()
+
+
+@pytest.fixture
+def admin(fresh: Open) -> Browser:
+    browser = fresh()
     browser.sign_in("admin", PASSWORD)
     assert browser.client.get("/hub/home").url.path == "/hub/home"
     return browser
@@ -179,15 +190,16 @@ def test_what_is_killed_comes_back_and_the_lab_goes_on(
 
 
 def test_the_results_pages_take_the_hubs_sign_in(
-    waylab: Waylab, admin: Browser
+    waylab: Waylab, admin: Browser, fresh: Open
 ) -> None:
+    admin.client.get("/services/clearml/")
+
     page = admin.client.get("/services/clearml/")
 
     assert page.status_code == 200
     assert page.url.path.startswith("/services/clearml/")
-    stranger = Browser(waylab)
+    stranger = fresh()
     assert stranger.client.get("/services/clearml/").url.path == "/hub/login"
-    stranger.close()
 
 
 def test_an_option_that_is_none_is_refused_over_rest(
@@ -227,11 +239,11 @@ def test_a_lab_that_fails_shows_the_end_of_its_log(
 
 @isolated_only
 def test_each_user_has_an_account_and_no_door_into_anothers_lab(
-    waylab: Waylab, admin: Browser
+    waylab: Waylab, admin: Browser, fresh: Open
 ) -> None:
     admin.start_lab("admin")
     waylab.add_user("bob", PASSWORD)
-    bob = Browser(waylab)
+    bob = fresh()
     bob.sign_in("bob", PASSWORD)
     bob.start_lab("bob")
 
@@ -243,13 +255,12 @@ def test_each_user_has_an_account_and_no_door_into_anothers_lab(
     uids = {psutil.Process(pid).uids().real for pid in (admins, bobs)}
     assert len(uids | {0}) == 3
     bob.stop_lab("bob")
-    bob.close()
 
 
 @isolated_only
-def test_a_removed_user_is_out_at_once(waylab: Waylab) -> None:
+def test_a_removed_user_is_out_at_once(waylab: Waylab, fresh: Open) -> None:
     waylab.add_user("carl", PASSWORD)
-    carl = Browser(waylab)
+    carl = fresh()
     carl.sign_in("carl", PASSWORD)
     carl.start_lab("carl")
     assert _lab_pids(waylab, "carl")
@@ -260,13 +271,14 @@ def test_a_removed_user_is_out_at_once(waylab: Waylab) -> None:
     assert carl.client.get("/hub/home").url.path == "/hub/login"
     assert not _lab_pids(waylab, "carl")
     assert carl.sign_in("carl", PASSWORD).status_code == 403
-    carl.close()
 
 
 @isolated_only
-def test_a_changed_password_ends_the_other_sessions(waylab: Waylab) -> None:
+def test_a_changed_password_ends_the_other_sessions(
+    waylab: Waylab, fresh: Open
+) -> None:
     waylab.add_user("dora", PASSWORD)
-    here, there = Browser(waylab), Browser(waylab)
+    here, there = fresh(), fresh()
     here.sign_in("dora", PASSWORD)
     there.sign_in("dora", PASSWORD)
     page = here.client.get("/hub/password")
@@ -295,14 +307,12 @@ def test_a_changed_password_ends_the_other_sessions(waylab: Waylab) -> None:
     )
     assert here.sign_in("dora", PASSWORD).url.path == "/hub/spawn"
     assert here.client.get("/hub/home").url.path == "/hub/home"
-    here.close()
-    there.close()
 
 
 def test_guessing_is_slowed_down_and_the_known_browser_is_not(
-    waylab: Waylab, admin: Browser
+    waylab: Waylab, admin: Browser, fresh: Open
 ) -> None:
-    guesser = Browser(waylab)
+    guesser = fresh()
     answers = [guesser.sign_in("admin", f"guess number {n}") for n in range(8)]
 
     slowed = answers[-1]
@@ -312,17 +322,15 @@ def test_guessing_is_slowed_down_and_the_known_browser_is_not(
     assert guesser.sign_in("admin", PASSWORD).status_code == 429
     admin.client.get("/hub/logout")
     assert admin.sign_in("admin", PASSWORD).status_code == 200
-    guesser.close()
 
 
 def test_ctrl_c_ends_all_of_it_and_the_next_start_tells_no_password() -> None:
     preset = {"WAYLAB_ADMIN_PASSWORD": PASSWORD}
     with running_waylab(preset) as waylab:
         assert waylab.printed() == f"Waylab is ready: {waylab.url}\n"
-        browser = Browser(waylab)
-        browser.sign_in("admin", PASSWORD)
-        browser.start_lab("admin")
-        browser.close()
+        with contextlib.closing(Browser(waylab)) as browser:
+            browser.sign_in("admin", PASSWORD)
+            browser.start_lab("admin")
         pids = [program["pid"] for program in waylab.json("status")["programs"]]
         pids += _lab_pids(waylab, "admin")
 
