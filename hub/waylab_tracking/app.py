@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 import json
 import logging
 from collections.abc import AsyncIterator
@@ -20,17 +18,11 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from waylab_tracking import services
-from waylab_tracking.access import Role
+from waylab_tracking.callers import by_header
 from waylab_tracking.database import Database
-from waylab_tracking.errors import ApiError, forbidden, unauthorized, validation
+from waylab_tracking.errors import ApiError, validation
 from waylab_tracking.files import FileServer
-from waylab_tracking.identity import (
-    LIKE_ID,
-    Identity,
-    Principal,
-    user_by_id,
-    user_by_name,
-)
+from waylab_tracking.identity import Identity
 from waylab_tracking.links import Links
 from waylab_tracking.moment import new_id
 from waylab_tracking.pages import Pages
@@ -58,7 +50,6 @@ register_url_convertor("endpoint", _Endpoint())
 register_url_convertor("version", _Version())
 
 METHODS = ["GET", "POST", "PUT"]
-IMPERSONATE = "x-clearml-impersonate-as"
 SWEEP_SECONDS = 15.0
 MAX_BODY_BYTES = 64 * 1024 * 1024
 
@@ -123,7 +114,7 @@ class Api:
         body, lines = await self._body(request)
 
         def work(db: sa.Connection) -> dict[str, Any]:
-            who = principal(request, db, self._identity, keys=name == "auth.login")
+            who = by_header(request, db, self._identity, keys=name == "auth.login")
             return dispatch(name, Call(db, who, body, self._identity, lines))
 
         return await self._database.run(work)
@@ -180,38 +171,6 @@ def _whole_characters(value: Any) -> Any:
             for name, one in value.items()
         }
     return value
-
-
-def principal(
-    request: Request, db: sa.Connection, identity: Identity, *, keys: bool
-) -> Principal:
-    """Tell who asks, by token (or by keys where these are taken)."""
-    scheme, _, text = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer" and text:
-        who = identity.by_token(db, text.strip())
-    elif scheme.lower() == "basic" and keys:
-        who = identity.by_keys(db, *decode_basic(text))
-    else:
-        msg = "missing token"
-        raise unauthorized(msg, 20)
-    wanted = request.headers.get(IMPERSONATE)
-    if not wanted or wanted in (who.id, who.name):
-        return who
-    if who.role is not Role.SYSTEM:
-        msg = "only the system principal acts for others"
-        raise forbidden(msg)
-    named = user_by_id if LIKE_ID.fullmatch(wanted) else user_by_name
-    return named(db, wanted)
-
-
-def decode_basic(text: str) -> tuple[str, str]:
-    """Read HTTP Basic's user and password."""
-    try:
-        user, _, password = base64.b64decode(text).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError) as error:
-        msg = "malformed credentials"
-        raise unauthorized(msg, 22) from error
-    return user, password
 
 
 class Prefix:

@@ -1,39 +1,57 @@
-"""The file server: what the SDK and the runner upload, streamed to disk."""
+"""The file server: what the SDK and the runner upload, streamed to disk.
+
+Whoever is signed in may read. A file in a task's folder (`<name>.<task id>/...`) is
+written, replaced and deleted by the task's owner; any other file by who made it.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import re
-import shutil
-import tempfile
+from collections.abc import Awaitable, Callable
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
 from urllib.parse import unquote_to_bytes
 
 import sqlalchemy as sa
-from starlette.datastructures import UploadFile
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from waylab_tracking.database import Database, tasks
+from waylab_tracking.callers import by_header_or_cookie
+from waylab_tracking.database import Database, files, tasks
 from waylab_tracking.errors import ApiError, forbidden
 from waylab_tracking.identity import Identity, Principal
+from waylab_tracking.moment import now
+from waylab_tracking.uploads import Received, receive
 
 TASK_FOLDER = re.compile(r"\.([0-9a-f]{32})$")
-# Shown by a browser; everything else is downloaded and never run.
+MAX_NAME_BYTES = 255
+PLAIN = "text/plain; charset=utf-8"
+# Shown by a browser, in a sandbox without scripts; everything else is downloaded.
 SHOWN = {
     ".png": "image/png",
     ".jpg": "image/jpeg",
     ".jpeg": "image/jpeg",
     ".gif": "image/gif",
     ".webp": "image/webp",
+    ".svg": "image/svg+xml",
+    ".html": "text/html; charset=utf-8",
+    ".json": "application/json",
+    ".txt": PLAIN,
+    ".log": PLAIN,
+    ".csv": PLAIN,
+    ".md": PLAIN,
+    ".yaml": PLAIN,
 }
-MAX_NAME_BYTES = 255
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
-    "Content-Security-Policy": "default-src 'none'; sandbox",
-    "Cache-Control": "private",
+    "Content-Security-Policy": (
+        "sandbox; default-src 'none'; img-src data:; font-src data:; media-src data:;"
+        " style-src 'unsafe-inline'"
+    ),
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "private, no-cache",
 }
 
 
@@ -41,92 +59,114 @@ class FileServer:
     """Files below one folder, under the paths that uploaders chose."""
 
     def __init__(self, folder: Path, database: Database, identity: Identity) -> None:
-        """The folder is made when needed."""
+        """Folders are made when needed; what a crash left half uploaded goes."""
         self._folder = folder
         self._incoming = folder.with_name("incoming")
         self._database = database
         self._identity = identity
+        self._incoming.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for left in self._incoming.iterdir():
+            left.unlink()
 
     def routes(self) -> list[Route]:
         """Give the routes below `/files`."""
+        upload = _answering(self._upload)
         return [
-            Route("/files", self._upload, methods=["POST"]),
-            Route("/files/", self._upload, methods=["POST"]),
+            Route("/files", upload, methods=["POST"]),
+            Route("/files/", upload, methods=["POST"]),
             Route("/files/", self._ping, methods=["GET"]),
-            Route("/files/delete_many", self._delete_many, methods=["POST"]),
-            Route("/files/{path:path}", self._download, methods=["GET", "HEAD"]),
-            Route("/files/{path:path}", self._delete, methods=["DELETE"]),
+            Route(
+                "/files/delete_many", _answering(self._delete_many), methods=["POST"]
+            ),
+            Route(
+                "/files/{path:path}",
+                _answering(self._download),
+                methods=["GET", "HEAD"],
+            ),
+            Route("/files/{path:path}", _answering(self._delete), methods=["DELETE"]),
         ]
 
     async def _ping(self, _: Request) -> Response:
         return JSONResponse({})
 
     async def _upload(self, request: Request) -> Response:
-        self._incoming.mkdir(parents=True, exist_ok=True)
-        try:
-            who = await self._who(request)
-            async with request.form(max_files=100, max_fields=100) as form:
-                stored = []
-                for name, part in form.multi_items():
-                    if isinstance(part, UploadFile):
-                        target = self._place(name)
-                        await self._check_write(who, target)
-                        await asyncio.to_thread(self._store, part.file, target)
-                        stored.append(name)
-        except ApiError as error:
-            return _refusal(error)
-        except OSError as error:
-            return _refusal(ApiError(507, 0, f"The disk refuses: {error.strerror}"))
-        if not stored:
-            return _refusal(ApiError(400, 0, "No file in the form"))
-        return JSONResponse(stored)
+        who = await self._who(request)
+
+        async def admit(name: str) -> None:
+            await self._check_write(who, self._place(name))
+
+        received = await receive(
+            request.stream(),
+            request.headers.get("content-type", ""),
+            self._incoming,
+            admit,
+        )
+        for one in received:
+            target = self._place(one.name)
+            await asyncio.to_thread(_move, one.path, target)
+            await self._note(who, target, one)
+        if not received:
+            raise ApiError(400, 0, "No file in the form")
+        return JSONResponse([one.name for one in received])
 
     async def _download(self, request: Request) -> Response:
-        try:
-            await self._who(request)
-            path = self._find(request)
-        except ApiError as error:
-            return _refusal(error)
+        await self._who(request)
+        path = await asyncio.to_thread(self._find, request)
         kind = SHOWN.get(path.suffix.lower())
         return FileResponse(
             path,
             media_type=kind or "application/octet-stream",
             headers=HEADERS,
-            filename=None if kind else path.name,
+            filename=path.name,
+            content_disposition_type="inline" if kind else "attachment",
         )
 
     async def _delete(self, request: Request) -> Response:
-        try:
-            who = await self._who(request)
-            path = self._find(request)
-            await self._check_write(who, path)
-        except ApiError as error:
-            return _refusal(error)
-        await asyncio.to_thread(path.unlink, missing_ok=True)
+        who = await self._who(request)
+        path = await asyncio.to_thread(self._find, request)
+        await self._remove(who, path)
         return JSONResponse({})
 
     async def _delete_many(self, request: Request) -> Response:
-        deleted, errors = {}, {}
+        who = await self._who(request)
         try:
-            who = await self._who(request)
-            for name in (await request.json()).get("files") or []:
-                try:
-                    path = self._place(str(name))
-                    await self._check_write(who, path)
-                    await asyncio.to_thread(path.unlink)
-                    deleted[name] = name
-                except (ApiError, OSError) as error:
-                    errors[name] = str(error)
-        except ApiError as error:
-            return _refusal(error)
-        except ValueError:
-            return _refusal(ApiError(400, 800, "The body is no JSON"))
+            names = list((await request.json())["files"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise ApiError(400, 800, "The body must name `files`") from error
+        deleted, errors = {}, {}
+        for name in map(str, names):
+            try:
+                await self._remove(who, self._place(name))
+                deleted[name] = name
+            except (ApiError, OSError) as error:
+                errors[name] = str(error)
         return JSONResponse({"deleted": deleted, "errors": errors})
 
-    async def _who(self, request: Request) -> Principal:
-        from waylab_tracking.pages import caller  # noqa: PLC0415
+    async def _remove(self, who: Principal, path: Path) -> None:
+        await self._check_write(who, path)
+        await asyncio.to_thread(path.unlink)
+        key = self._key(path)
+        await self._database.run(
+            lambda db: db.execute(files.delete().where(files.c.path == key))
+        )
 
-        return await self._database.run(lambda db: caller(request, db, self._identity))
+    async def _who(self, request: Request) -> Principal:
+        return await self._database.run(
+            lambda db: by_header_or_cookie(request, db, self._identity)
+        )
+
+    async def _note(self, who: Principal, target: Path, part: Received) -> None:
+        key = self._key(target)
+        row = {"user": who.id, "size_bytes": part.size_bytes, "created": now()}
+
+        def write(db: sa.Connection) -> None:
+            db.execute(files.delete().where(files.c.path == key))
+            db.execute(files.insert().values(path=key, **row))
+
+        await self._database.run(write)
+
+    def _key(self, path: Path) -> str:
+        return path.relative_to(self._folder).as_posix()
 
     def _find(self, request: Request) -> Path:
         raw = request.scope.get("raw_path", b"").split(b"?")[0]
@@ -152,34 +192,53 @@ class FileServer:
             raise ApiError(400, 0, f"Not a path for a file: {name[:200]!r}")
         return self._folder.joinpath(*parts)
 
-    def _store(self, source: BinaryIO, target: Path) -> None:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=self._incoming, delete=False) as file:
-            try:
-                shutil.copyfileobj(source, file, 1 << 20)
-                file.flush()
-                Path(file.name).replace(target)
-            except OSError:
-                Path(file.name).unlink(missing_ok=True)
-                raise
-
     async def _check_write(self, who: Principal, target: Path) -> None:
         if who.is_operator:
             return
-        parts = target.relative_to(self._folder).parts
-        ids = [found[1] for part in parts if (found := TASK_FOLDER.search(part))]
-        if ids:
-            owner = await self._database.run(
-                lambda db: db.execute(
-                    sa.select(tasks.c.user).where(tasks.c.id == ids[0])
-                ).scalar()
-            )
-            if owner is not None and owner != who.id:
-                msg = f"task {ids[0]} belongs to another user"
-                raise forbidden(msg)
-        elif await asyncio.to_thread(target.exists):
-            msg = "the file exists and is no task's: it is not replaced"
-            raise forbidden(msg)
+        key = self._key(target)
+        ids = [
+            found[1] for part in key.split("/") if (found := TASK_FOLDER.search(part))
+        ]
+
+        def owners(db: sa.Connection) -> tuple[set[str], str | None]:
+            of_tasks = sa.select(tasks.c.user).where(tasks.c.id.in_(ids))
+            of_file = sa.select(files.c.user).where(files.c.path == key)
+            return set(db.execute(of_tasks).scalars()), db.execute(of_file).scalar()
+
+        tasks_of, file_of = await self._database.run(owners)
+        if tasks_of - {who.id}:
+            raise forbidden(f"{key!r} is in the folder of another user's task")
+        if not tasks_of and file_of not in (who.id, None):
+            raise forbidden(f"{key!r} belongs to another user")
+
+
+def _move(source: Path, target: Path) -> None:
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        source.replace(target)
+    except (FileExistsError, IsADirectoryError, NotADirectoryError) as error:
+        source.unlink(missing_ok=True)
+        msg = "The path is taken: a folder is where the file should be, or the reverse"
+        raise ApiError(400, 0, msg) from error
+
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+def _answering(handler: Handler) -> Handler:
+    """Turn refusals into answers."""
+
+    async def answer(request: Request) -> Response:
+        try:
+            return await handler(request)
+        except ApiError as error:
+            return _refusal(error)
+        except ClientDisconnect:
+            return _refusal(ApiError(400, 0, "The client went away"))
+        except OSError as error:
+            return _refusal(ApiError(507, 0, f"The disk refuses: {error.strerror}"))
+
+    return answer
 
 
 def _refusal(error: ApiError) -> Response:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -29,6 +29,10 @@ class TrackingSettings(BaseSettings):
     oauth_client_id: str = Field(default="", description="OAuth2 client of the pages.")
     oauth_client_secret_file: Path | None = Field(
         default=None, description="File that holds the OAuth2 client's secret."
+    )
+    oauth_client_secret: SecretStr = Field(
+        default=SecretStr(""),
+        description="The OAuth2 client's secret, where no file holds it.",
     )
     oauth_authorize_url: str = Field(
         default="", description="Where a browser is sent to sign in."

@@ -1,0 +1,74 @@
+"""Who makes a request: by token, by keys, or by the cookie of a signed-in browser."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+
+import sqlalchemy as sa
+from itsdangerous import BadSignature, URLSafeTimedSerializer
+from starlette.requests import Request
+
+from waylab_tracking.access import Role
+from waylab_tracking.errors import forbidden, unauthorized
+from waylab_tracking.identity import (
+    LIKE_ID,
+    Identity,
+    Principal,
+    user_by_id,
+    user_by_name,
+)
+
+IMPERSONATE = "x-clearml-impersonate-as"
+COOKIE = "waylab-tracking"
+SESSION_SECONDS = 8 * 3600
+
+
+def by_header(
+    request: Request, db: sa.Connection, identity: Identity, *, keys: bool
+) -> Principal:
+    """Tell who asks, by token (or by keys where these are taken); 401 otherwise."""
+    scheme, _, text = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and text:
+        who = identity.by_token(db, text.strip())
+    elif scheme.lower() == "basic" and keys:
+        who = identity.by_keys(db, *_decode_basic(text))
+    else:
+        raise unauthorized("missing token", 20)
+    wanted = request.headers.get(IMPERSONATE)
+    if not wanted or wanted in (who.id, who.name):
+        return who
+    if who.role is not Role.SYSTEM:
+        raise forbidden("only the system principal acts for others")
+    named = user_by_id if LIKE_ID.fullmatch(wanted) else user_by_name
+    return named(db, wanted)
+
+
+def by_header_or_cookie(
+    request: Request, db: sa.Connection, identity: Identity
+) -> Principal:
+    """Tell who asks; a cookie is good for looking only, as browsers send it unasked."""
+    if "authorization" in request.headers:
+        return by_header(request, db, identity, keys=True)
+    if request.method not in ("GET", "HEAD"):
+        raise unauthorized("missing token", 20)
+    try:
+        user = signer(identity, "session").loads(
+            request.cookies.get(COOKIE, ""), max_age=SESSION_SECONDS
+        )
+    except BadSignature as error:
+        raise unauthorized("not signed in", 20) from error
+    return user_by_id(db, str(user))
+
+
+def signer(identity: Identity, salt: str) -> URLSafeTimedSerializer:
+    """Give what signs and reads cookies of one kind."""
+    return URLSafeTimedSerializer(identity.cookie_secret, salt=salt)
+
+
+def _decode_basic(text: str) -> tuple[str, str]:
+    try:
+        user, _, password = base64.b64decode(text).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError) as error:
+        raise unauthorized("malformed credentials", 22) from error
+    return user, password
