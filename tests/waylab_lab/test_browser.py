@@ -116,11 +116,11 @@ def test_a_notebook_is_submitted_from_its_toolbar(screen: Screen) -> None:
     assert screen.complaints == []
 
 
-def test_the_form_goes_by_escape_and_gives_focus_back(screen: Screen) -> None:
+def test_the_form_comes_and_goes_by_keys_and_gives_focus_back(screen: Screen) -> None:
     page = screen.page
-    page.keyboard.press("Control+Shift+C")
     open_file(page, "a{b}.ipynb")
-    page.get_by_role("button", name="Run remotely…").first.click()
+    page.locator(".jp-Notebook .jp-Cell").first.click()
+    page.keyboard.press("Control+Alt+Enter")
     form = page.get_by_role("dialog", name="Run remotely")
     expect(form.get_by_role("textbox", name="epochs")).to_be_visible()
     for _ in range(40):
@@ -128,6 +128,7 @@ def test_the_form_goes_by_escape_and_gives_focus_back(screen: Screen) -> None:
         assert page.evaluate("document.activeElement.closest('.wl-Dialog') !== null")
     page.keyboard.press("Escape")
     expect(form).to_have_count(0)
+    assert page.evaluate("document.activeElement.closest('.jp-Notebook') !== null")
 
 
 def test_a_failed_run_shows_its_cell_and_runs_no_script(

@@ -36,19 +36,21 @@ export class FormDialog extends ReactWidget {
   handleEvent(event: Event): void {
     if (event.type === 'keydown') {
       this._onKeyDown(event as KeyboardEvent);
+    } else if (event.type === 'focusin') {
+      this._onFocusIn(event);
     }
   }
 
   protected override onAfterAttach(message: Message): void {
     super.onAfterAttach(message);
     this.node.addEventListener('keydown', this);
-    void this.renderPromise?.then(() => {
-      this._focusable()[0]?.focus();
-    });
+    document.addEventListener('focusin', this);
+    void this.renderPromise?.then(() => this._focusFirst());
   }
 
   protected override onBeforeDetach(message: Message): void {
     this.node.removeEventListener('keydown', this);
+    document.removeEventListener('focusin', this);
     super.onBeforeDetach(message);
     if (this._before instanceof HTMLElement) {
       this._before.focus();
@@ -70,6 +72,18 @@ export class FormDialog extends ReactWidget {
         {this.content(() => this.dispose())}
       </div>
     );
+  }
+
+  /** Takes focus back from the lab below, but leaves it to a dialog above. */
+  private _onFocusIn(event: Event): void {
+    const target = event.target;
+    if (target instanceof Element && target.closest('.jp-Dialog') === null) {
+      this._focusFirst();
+    }
+  }
+
+  private _focusFirst(): void {
+    (this._focusable()[0] ?? this.node).focus();
   }
 
   private _onKeyDown(event: KeyboardEvent): void {

@@ -1,5 +1,6 @@
 import * as React from 'react';
 
+import { PathExt } from '@jupyterlab/coreutils';
 import { FileDialog } from '@jupyterlab/filebrowser';
 import type { IDocumentManager } from '@jupyterlab/docmanager';
 import { UUID } from '@lumino/coreutils';
@@ -61,7 +62,9 @@ export function showSubmitForm(
         project: last.project || 'Notebooks'
       }}
       onCancel={close}
-      pickFiles={folders => pickFiles(documents, folders, services)}
+      pickFiles={folders =>
+        pickFiles(documents, folders, PathExt.dirname(source.path), services)
+      }
       onSubmit={async (values, fields) => {
         await source.save();
         const submission = submissionOf(source.path, values, fields, '');
@@ -186,15 +189,18 @@ class IdempotencyKeys {
 async function pickFiles(
   manager: IDocumentManager,
   folders: boolean,
+  defaultPath: string,
   { trans }: Services
 ): Promise<readonly string[]> {
   const chosen = folders
     ? await FileDialog.getExistingDirectory({
         manager,
+        defaultPath,
         title: trans.__('Add a folder')
       })
     : await FileDialog.getOpenFiles({
         manager,
+        defaultPath,
         title: trans.__('Add files')
       });
   const contents = manager.services.contents;

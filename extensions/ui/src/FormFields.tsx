@@ -96,7 +96,7 @@ export function Files({
           {values.files.map(file => (
             <li key={file} className="wl-File">
               <span className="wl-File-name" title={file}>
-                {file}
+                {file || '/'}
               </span>
               <button
                 type="button"
