@@ -81,6 +81,7 @@ def _proxy(blueprint: Blueprint) -> Program:
         "--api-port": str(ports.proxy_api),
         "--default-target": hub,
         "--error-target": f"{hub}/hub/error",
+        "--log-level": "warn",
     }
     arguments = [part for option in options.items() for part in option]
     state = blueprint.state

@@ -31,8 +31,11 @@ def probes(
     found: dict[str, Probe] = {
         PROXY: _answers(client, proxy, {"Authorization": f"token {proxy_token}"}),
         TRACKING: _answers(client, f"{tracking_url(ports)}/debug.ping"),
-        # Through the public door: what a browser will do.
-        HUB: _answers(client, f"{public_url(ports)}/hub/health"),
+        # At its own door first: the proxy logs an error for each knock at a closed one.
+        HUB: _both(
+            _answers(client, f"http://{LOOPBACK}:{ports.hub}/hub/health"),
+            _answers(client, f"{public_url(ports)}/hub/health"),
+        ),
     }
     if node is not None:
         found[AGENT] = _Workers(tracking, f"{node}:")
@@ -48,6 +51,13 @@ def _answers(
         except httpx.HTTPError:
             return False
         return response.status_code == _OK
+
+    return probe
+
+
+def _both(first: Probe, second: Probe) -> Probe:
+    async def probe() -> bool:
+        return await first() and await second()
 
     return probe
 

@@ -14,7 +14,9 @@ from waylab_site.model import Site
 class Environment(BaseSettings):
     """The variables `WAYLAB_*` that an operator may set; read only here."""
 
-    model_config = SettingsConfigDict(env_prefix="WAYLAB_", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="WAYLAB_", frozen=True, env_ignore_empty=True
+    )
 
     port: int = Field(default=8000, ge=1, le=65535)
     """`WAYLAB_PORT`: the one public port, on the loopback address."""

@@ -30,17 +30,23 @@ class Waylab:
     """`waylab up` with a state folder of its own; one object, many starts."""
 
     def __init__(
-        self, root: Path, port: int, environment: Mapping[str, str] | None = None
+        self,
+        root: Path,
+        port: int,
+        environment: Mapping[str, str] | None = None,
+        uid: int | None = None,
     ) -> None:
-        """Nothing runs before `start`."""
+        """Nothing runs before `start`; `uid` runs it as another account."""
         self.root = root
         self.port = port
+        self.uid = uid
         self.environment = {
             **{k: v for k, v in os.environ.items() if not k.startswith("WAYLAB_")},
             **_proxy(),
             **(environment or {}),
             "WAYLAB_HOME": str(root),
             "WAYLAB_PORT": str(port),
+            **({"HOME": str(root.parent)} if uid is not None else {}),
         }
         self.output = root.with_name(f"{root.name}.out")
         self._process: subprocess.Popen[bytes] | None = None
@@ -71,6 +77,8 @@ class Waylab:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                user=self.uid,
+                cwd=self.root.parent,
             )
         process = self._process
         until(
@@ -110,6 +118,8 @@ class Waylab:
             text=True,
             timeout=_START_SECONDS,
             check=False,
+            user=self.uid,
+            cwd=self.root.parent,
         )
         if done.returncode:
             raise RuntimeError(done.stdout + done.stderr)
@@ -195,10 +205,14 @@ class Browser:
 
 
 @contextmanager
-def running_waylab(environment: Mapping[str, str] | None = None) -> Iterator[Waylab]:
+def running_waylab(
+    environment: Mapping[str, str] | None = None, uid: int | None = None
+) -> Iterator[Waylab]:
     """Give a running Waylab; afterwards it has ended and nothing is left of it."""
     with open_folder() as folder:
-        waylab = Waylab(folder / "state", free_port(), environment)
+        if uid is not None:
+            os.chown(folder, uid, uid)
+        waylab = Waylab(folder / "state", free_port(), environment, uid)
         try:
             waylab.start()
             yield waylab
