@@ -1,7 +1,10 @@
 """Bringing outputs, progress and signs of life to the tracking server as cells run.
 
 One thread of its own sends; the run never waits for it and never fails through it.
-What the server does not take now is sent later.
+What the server does not take now is sent later. Sending, and the server's work with it,
+may share the machine with the run: so there is a pause after each sending, at least
+`PAUSE_FACTOR` times as long as that took (`PAUSE_SECONDS` at most), and what one
+sending takes is bounded.
 """
 
 from __future__ import annotations
@@ -21,8 +24,10 @@ from waylab_clearml.errors import ClearMLError
 logger = logging.getLogger(__name__)
 
 FLUSH_SECONDS = 1.0
+PAUSE_FACTOR = 5.0
+PAUSE_SECONDS = 10.0
 PING_SECONDS = 30.0
-# Bounds what a single file holds; many small cells share one, large ones do not.
+# Bounds what one sending takes: many small cells share a segment, large ones do not.
 SEGMENT_BYTES = 4 * 1024 * 1024
 
 
@@ -42,14 +47,14 @@ class LiveReport:
         self._client = client
         self._task_id = task_id
         self._folder = f"{folder}/artifacts/live"
-        self._wake = threading.Condition()
+        self._lock = threading.Lock()
+        self._halted = threading.Event()
         self._pending: dict[int, _Outcome] = {}
         self._skeleton = b""
         self._code_cells: list[int] = []
         self._current: int | None = None
         self._done: set[int] = set()
-        self._moved = False
-        self._closing = False
+        self._moved = True
         self._index: live.Index | None = None
         self._blobs: dict[str, str] = {}
         self._segments = 0
@@ -68,29 +73,27 @@ class LiveReport:
 
     def cell_started(self, place: int) -> None:
         """Note that a cell runs now."""
-        with self._wake:
+        with self._lock:
             self._current = place
             self._moved = True
-            self._wake.notify()
 
     def cell_finished(self, place: int, cell: Any, *, well: bool) -> None:
         """Note a cell's outputs, as they are now, and whether it ran through."""
         outcome = _Outcome(
             cell.get("execution_count"), tuple(_json(one) for one in cell.outputs)
         )
-        with self._wake:
+        with self._lock:
             self._pending[place] = outcome
             if well:
                 self._done.add(place)
             self._moved = True
-            self._wake.notify()
 
     def halt(self) -> None:
         """Begin no further upload: the final notebook, about to come, has it all."""
-        with self._wake:
-            self._closing = True
+        with self._lock:
             self._current = None
-            self._wake.notify()
+            self._moved = True
+        self._halted.set()
 
     def stop(self, *, wait_seconds: float) -> None:
         """Halt, and wait until what was under way is sent, or `wait_seconds`."""
@@ -104,55 +107,73 @@ class LiveReport:
         Raises:
             ClearMLError: the server is away or refuses.
         """
-        self._send(halting=False)
+        self._send_index()
+        while self._send_segment():
+            pass
+        self._publish()
 
     def _work(self) -> None:
-        last_ping = 0.0
+        last_ping = time.monotonic()
         while True:
-            with self._wake:
-                self._wake.wait_for(
-                    lambda: self._closing or self._moved, timeout=PING_SECONDS
-                )
-                closing, self._moved = self._closing, False
+            began = time.monotonic()
+            halted = self._halted.is_set()
             try:
-                self._send()
-                if time.monotonic() - last_ping > PING_SECONDS:
+                self._tick()
+                if began - last_ping > PING_SECONDS:
                     self._client.call("tasks.ping", {"task": self._task_id})
-                    last_ping = time.monotonic()
+                    last_ping = began
             except ClearMLError as error:
                 logger.warning("Live output is held up: %s", error)
                 self._moved = True
-            if closing:
+            if halted:
                 return
-            with self._wake:
-                self._wake.wait_for(lambda: self._closing, timeout=FLUSH_SECONDS)
+            pause = PAUSE_FACTOR * (time.monotonic() - began)
+            # No waking per cell: that would cost each of many quick cells a switch.
+            self._halted.wait(min(max(FLUSH_SECONDS, pause), PAUSE_SECONDS))
 
-    def _send(self, *, halting: bool = True) -> None:
+    def _tick(self) -> None:
+        with self._lock:
+            moved, self._moved = self._moved, False
+        if not moved:
+            return
+        self._send_index()
+        if not self._halted.is_set() and self._send_segment():
+            with self._lock:
+                self._moved = bool(self._pending) or self._moved
+        self._publish()
+
+    def _send_index(self) -> None:
         if self._index is None:
             uri = self._upload("notebook.json", self._skeleton)
             self._index = live.Index(uri, len(self._code_cells), None)
-        while not (halting and self._closing):
-            batch = self._take_batch()
-            if not batch:
-                break
-            try:
-                segment = self._upload_segment(batch)
-            except ClearMLError:
-                with self._wake:
-                    # Newer outputs of the same cell, if any, are the right ones.
-                    self._pending = {**batch, **self._pending}
-                raise
-            # Kept at once: what is uploaded is never uploaded again.
-            segments = (*self._index.segments, segment)
-            self._index = replace(self._index, segments=segments)
-        self._publish_index(self._index)
+
+    def _send_segment(self) -> bool:
+        """Send some of what waits; say whether there was any."""
+        batch = self._take_batch()
+        if not batch or self._index is None:
+            return False
+        try:
+            segment = self._upload_segment(batch)
+        except ClearMLError:
+            with self._lock:
+                # Newer outputs of the same cell, if any, are the right ones.
+                self._pending = {**batch, **self._pending}
+            raise
+        # Kept at once: what is uploaded is never uploaded again.
+        segments = (*self._index.segments, segment)
+        self._index = replace(self._index, segments=segments)
+        return True
+
+    def _publish(self) -> None:
+        if self._index is not None:
+            self._publish_index(self._index)
         self._report_progress()
 
     def _take_batch(self) -> dict[int, _Outcome]:
         """Take the first of the waiting cells, as many as a file may hold."""
         batch: dict[int, _Outcome] = {}
         size = 0
-        with self._wake:
+        with self._lock:
             for place in sorted(self._pending):
                 batch[place] = self._pending.pop(place)
                 size += sum(map(len, batch[place].outputs))
