@@ -1,0 +1,168 @@
+"""What has to be there before a program is started: checked, and made if missing."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from waylab_hub import passwords, ports
+from waylab_hub.assemble import SUPERVISOR
+from waylab_hub.errors import HubError, StartError
+from waylab_hub.places import proxy_command, templates_root
+from waylab_hub.programs import AGENT, HUB, PROXY, TRACKING, hub_settings_file
+from waylab_hub.provisioning import SYSTEM_KEY_FILE, ensure_system_keys
+from waylab_hub.reachable import check_reachable
+from waylab_hub.settings import Environment, HubSettings
+from waylab_hub.supervised import end_holder
+from waylab_hub.users import User, Users
+from waylab_site.errors import StateError
+from waylab_site.inventory import Inventory, this_machine
+from waylab_site.loading import default_text, load
+from waylab_site.model import Site
+from waylab_site.state import State, write_private
+from waylab_spawner.environment import SYSTEM_PATH, kept
+
+FIRST_ADMIN = "admin"
+_PASSED_ON = ("HOME", "TMPDIR")
+
+
+@dataclass(frozen=True)
+class FirstSignIn:
+    """What is told once, at the first start; `password` is None if it was preset."""
+
+    name: str
+    password: str | None = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """All that has to be there before a program is started."""
+
+    state: State
+    environment: Environment
+    inventory: Inventory
+    ports: ports.Ports
+    users: Users
+    admin: User
+    first: FirstSignIn | None
+    templates: Path
+    proxy: tuple[str, ...]
+
+
+def prepare(
+    state: State, environment: Environment, site_file: Path | None = None
+) -> Prepared:
+    """Check what can be checked, and make what is missing of a state folder.
+
+    The caller holds the supervisor's lock.
+
+    Raises:
+        StartError: a port in use, a proxy that is not there, a closed folder.
+        SiteFileError: the site's declaration is wrong.
+        StateError: the state folder cannot be used.
+    """
+    inventory = this_machine()
+    templates = templates_root(environment.templates_root)
+    proxy = proxy_command(environment.proxy_command)
+    if state.isolated:
+        check_reachable(templates)
+    _place_site(state, site_file, inventory)
+    load(state.site_file, inventory)
+    _end_leftovers(state)
+    chosen = ports.choose(state.ports_file, environment.port)
+    users = Users(state.hub / "users.sqlite")
+    admin, first = _ensure_admin(users, environment)
+    ensure_system_keys(state)
+    return Prepared(
+        state=state,
+        environment=environment,
+        inventory=inventory,
+        ports=chosen,
+        users=users,
+        admin=admin,
+        first=first,
+        templates=templates,
+        proxy=proxy,
+    )
+
+
+def write_hub_settings(prepared: Prepared, site: Site) -> None:
+    """Write the 0600 file that tells the hub's process all it has to know."""
+    state, chosen = prepared.state, prepared.ports
+    settings = HubSettings(
+        site=site,
+        site_id=state.site_id,
+        isolated=state.isolated,
+        first_admin=prepared.admin.name,
+        public_port=chosen.public,
+        hub_port=chosen.hub,
+        proxy_api_port=chosen.proxy_api,
+        tracking_port=chosen.tracking,
+        cookie_secret=state.secret("cookie-secret"),
+        proxy_token=state.secret("proxy-token"),
+        supervisor_token=state.secret(f"{SUPERVISOR}-token"),
+        oauth_secret=state.secret("oauth-secret"),
+        tracking_key_file=state.secrets / SYSTEM_KEY_FILE,
+        folder=state.hub,
+        logs=state.root / "logs",
+        homes=state.homes,
+        pages=prepared.templates / "hub",
+        notebooks=prepared.templates,
+    )
+    write_private(hub_settings_file(state), settings.model_dump_json())
+
+
+def base_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """Give what every program gets of the operator's environment."""
+    own = {name: environ[name] for name in _PASSED_ON if name in environ}
+    # The programs may need what the operator's PATH has (node); labs get their own.
+    path = f"{Path(sys.executable).parent}:{environ.get('PATH', SYSTEM_PATH)}"
+    return {
+        **kept(environ),
+        **own,
+        "PATH": path,
+        "VIRTUAL_ENV": sys.prefix,
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def _place_site(state: State, given: Path | None, inventory: Inventory) -> None:
+    default = default_text(inventory)
+    if given is not None:
+        load(given, inventory)
+        wanted = given.read_text(encoding="utf-8")
+        if state.site_file.exists():
+            present = state.site_file.read_text(encoding="utf-8")
+            if present not in {wanted, default}:
+                msg = (
+                    f"{state.site_file} declares another site than {given}: move it "
+                    "away, or start without --site."
+                )
+                raise StateError(msg)
+        write_private(state.site_file, wanted)
+    elif not state.site_file.exists():
+        write_private(state.site_file, default)
+
+
+def _ensure_admin(
+    users: Users, environment: Environment
+) -> tuple[User, FirstSignIn | None]:
+    admin = users.first_admin()
+    if admin is not None:
+        return admin, None
+    preset = environment.admin_password
+    password = preset.get_secret_value() if preset else passwords.generate()
+    try:
+        admin = users.add(FIRST_ADMIN, password, admin=True, first=True)
+    except HubError as error:
+        msg = f"WAYLAB_ADMIN_PASSWORD is not accepted: {error}"
+        raise StartError(msg) from error
+    return admin, FirstSignIn(admin.name, None if preset else password)
+
+
+def _end_leftovers(state: State) -> None:
+    """End what a supervisor that was killed left running; labs and jobs go on."""
+    for name in (AGENT, HUB, TRACKING, PROXY):
+        end_holder(state.lock(name), grace_seconds=10.0)

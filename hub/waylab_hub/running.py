@@ -1,0 +1,253 @@
+"""A running Waylab: its programs, its control socket, and its end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import httpx
+
+from waylab_hub import control
+from waylab_hub.assemble import SUPERVISOR
+from waylab_hub.errors import ControlError, HubError
+from waylab_hub.hub_api import HubApi
+from waylab_hub.preparation import Prepared, base_environment, write_hub_settings
+from waylab_hub.programs import (
+    AGENT,
+    HUB,
+    PROXY,
+    TRACKING,
+    Blueprint,
+    Program,
+    agent_key_file,
+    programs,
+    public_url,
+    tracking_url,
+)
+from waylab_hub.provisioning import (
+    ensure_agent_keys,
+    ensure_operator,
+    ensure_queues,
+    ensure_system_keys,
+    ensure_users,
+    follow_removals,
+)
+from waylab_hub.readiness import probes
+from waylab_hub.supervisor import Supervisor
+from waylab_site.loading import load
+from waylab_site.model import Site
+from waylab_spawner import processes
+from waylab_spawner.errors import TrackingError
+from waylab_spawner.tracking import Tracking
+
+_log = logging.getLogger(__name__)
+
+_LABS_SECONDS = 20.0
+
+Say = Callable[[str], None]
+
+
+class Running:
+    """A running Waylab: its programs, its control socket, its end."""
+
+    def __init__(self, prepared: Prepared, say: Say) -> None:
+        """Nothing is started before `run`; `say` gets each line for the operator."""
+        self._prepared = prepared
+        self._say = say
+        self._stop = asyncio.Event()
+        self._client = httpx.AsyncClient(timeout=5.0, trust_env=False)
+        self._tracking = Tracking(
+            tracking_url(prepared.ports), ensure_system_keys(prepared.state)
+        )
+        self._node = self._site().local_node
+        self._supervisor = Supervisor(
+            prepared.state,
+            self._programs(),
+            probes(
+                prepared.ports,
+                client=self._client,
+                proxy_token=prepared.state.secret("proxy-token"),
+                tracking=self._tracking,
+                node=self._node.name if self._node else None,
+            ),
+            {PROXY: self._renew_routes},
+        )
+        self._follow: asyncio.Task[None] | None = None
+
+    def stop(self) -> None:
+        """Ask for a full stop; may be called from a signal handler."""
+        self._stop.set()
+
+    async def run(self) -> None:
+        """Start everything, tell when it is ready, and stay until `stop`.
+
+        Whatever happens, everything that was started has ended afterwards.
+
+        Raises:
+            StartError: a program does not start.
+            TrackingError: tracking refuses what the supervisor has to set up.
+        """
+        socket = self._prepared.state.supervisor_socket
+        stopped = asyncio.create_task(self._stop.wait())
+        try:
+            async with control.serve(socket, self._answer):
+                starting = asyncio.create_task(self._start())
+                await asyncio.wait(
+                    {starting, stopped}, return_when=asyncio.FIRST_COMPLETED
+                )
+                if not stopped.done():
+                    await starting
+                    self._tell_ready()
+                    await stopped
+                starting.cancel()
+                with contextlib.suppress(
+                    asyncio.CancelledError, HubError, TrackingError
+                ):
+                    await starting
+                self._say("Waylab is stopping.")
+                await self._stop_all()
+        except BaseException:
+            await self._stop_all()
+            raise
+        finally:
+            stopped.cancel()
+            await self._client.aclose()
+            await self._tracking.__aexit__(None, None, None)
+
+    async def _start(self) -> None:
+        state, supervisor = self._prepared.state, self._supervisor
+        for name in (TRACKING, PROXY, HUB):
+            supervisor.start(name)
+        node = self._node
+        if node and agent_key_file(state, node.name).exists():
+            supervisor.start(AGENT)
+        await supervisor.wait_ready(TRACKING)
+        await self._provision()
+        if node:
+            supervisor.start(AGENT)
+        for name in supervisor.names:
+            await supervisor.wait_ready(name)
+        self._follow = asyncio.create_task(self._follow_removals())
+
+    async def _provision(self) -> None:
+        prepared = self._prepared
+        if self._node:
+            await ensure_agent_keys(prepared.state, self._tracking, self._node.name)
+        await ensure_operator(
+            prepared.state, self._tracking, prepared.ports, prepared.admin
+        )
+        await ensure_users(self._tracking, prepared.users)
+        site = self._site()
+        await ensure_queues(self._tracking, (queue.name for queue in site.queues))
+
+    async def _follow_removals(self) -> None:
+        async with self._hub() as hub:
+            left = await follow_removals(self._prepared.users, hub, self._tracking)
+        if left:
+            _log.warning("Removed users still known to the hub: %s", ", ".join(left))
+
+    async def _renew_routes(self) -> None:
+        """Give a proxy that was started again its routes; a starting hub does it."""
+        if not self._supervisor.child(HUB).ready.is_set():
+            return
+        try:
+            async with self._hub() as hub:
+                await hub.renew_routes()
+        except HubError as error:
+            _log.warning("The proxy's routes are renewed by the hub later. %s", error)
+
+    def _hub(self) -> HubApi:
+        token = self._prepared.state.secret(f"{SUPERVISOR}-token")
+        return HubApi(self._prepared.ports.hub, token)
+
+    async def _stop_all(self) -> None:
+        supervisor = self._supervisor
+        if self._follow is not None:
+            self._follow.cancel()
+            with contextlib.suppress(asyncio.CancelledError, HubError, TrackingError):
+                await self._follow
+            self._follow = None
+        agent = [supervisor.stop(AGENT)] if AGENT in supervisor.names else []
+        await asyncio.gather(self._end_labs(), *agent)
+        await supervisor.stop(HUB)
+        await self._sweep_labs()
+        await asyncio.gather(supervisor.stop(PROXY), supervisor.stop(TRACKING))
+
+    async def _end_labs(self) -> None:
+        if not self._supervisor.child(HUB).ready.is_set():
+            return
+        try:
+            async with self._hub() as hub:
+                await hub.end_labs(within_seconds=_LABS_SECONDS)
+        except HubError as error:
+            _log.warning("The hub does not end the labs; that is done here. %s", error)
+
+    async def _sweep_labs(self) -> None:
+        site_id = self._prepared.state.site_id
+        left = await asyncio.to_thread(
+            processes.end,
+            lambda: processes.marked_of_site(site_id),
+            grace_seconds=5.0,
+        )
+        if left:
+            self._say(f"Processes {left} of labs do not end: look at them with ps.")
+
+    def _tell_ready(self) -> None:
+        self._say(f"Waylab is ready: {public_url(self._prepared.ports)}")
+        first = self._prepared.first
+        if first and first.password is not None:
+            self._say(f"Sign in as {first.name} with the password {first.password}")
+
+    async def _answer(self, question: Mapping[str, Any]) -> dict[str, Any]:
+        verb = question.get("verb")
+        if verb == "status":
+            return self._status()
+        if verb == "restart":
+            return await self._restart(str(question.get("program", "")))
+        msg = f"The verb {verb!r} is unknown: status or restart."
+        raise ControlError(msg)
+
+    def _status(self) -> dict[str, Any]:
+        state = self._prepared.state
+        return {
+            "pid": os.getpid(),
+            "url": public_url(self._prepared.ports),
+            "home": str(state.root),
+            "programs": self._supervisor.as_json(),
+        }
+
+    async def _restart(self, name: str) -> dict[str, Any]:
+        self._supervisor.child(name)
+        found = {program.name: program for program in self._programs()}
+        if name not in found:
+            msg = (
+                f"{name} has no place in the site any more: stop Waylab and start it "
+                "again."
+            )
+            raise ControlError(msg)
+        await self._supervisor.restart(found[name])
+        return self._status()
+
+    def _site(self) -> Site:
+        try:
+            return load(self._prepared.state.site_file, self._prepared.inventory)
+        except SiteError as error:
+            raise ControlError(str(error)) from error
+
+    def _programs(self) -> tuple[Program, ...]:
+        prepared, site = self._prepared, self._site()
+        write_hub_settings(prepared, site)
+        return programs(
+            Blueprint(
+                state=prepared.state,
+                site=site,
+                ports=prepared.ports,
+                inventory=prepared.inventory,
+                proxy_command=prepared.proxy,
+                base_environment=base_environment(os.environ),
+            )
+        )
