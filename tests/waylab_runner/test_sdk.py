@@ -36,6 +36,22 @@ def test_the_sdk_in_the_notebook_attaches_to_the_same_task(
     assert (run.state, run.reason) == (RunState.COMPLETED, "completed")
 
 
+def test_the_current_task_is_the_job_without_any_init(
+    submit: Callable[..., Job],
+) -> None:
+    job = submit(
+        "from clearml import Task\n"
+        "task = Task.current_task()\n"
+        "print('task', task.id)\n"
+        "task.get_logger().report_scalar('loss', 'train', 0.25, 1)",
+        name="current.ipynb",
+    )
+    assert job.start().wait() == 0
+    assert f"task {job.task_id}" in job.texts()[0]
+    assert runs.scalars(job.user, job.task_id)[0].y == (0.25,)
+    assert job.run().state is RunState.COMPLETED
+
+
 def test_metrics_reported_just_before_a_failure_are_not_lost(
     submit: Callable[..., Job],
 ) -> None:

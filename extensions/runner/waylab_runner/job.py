@@ -102,7 +102,7 @@ class Job:
         )
         folder = (self._work / inputs.notebook_path).parent
         if _is_python(self._notebook):
-            await kernel.change_folder(folder)
+            await kernel.settle(folder, self._settings.task_id)
         self._live.start(self._notebook)
         execution = importlib.import_module("waylab_runner.execution")
         self._execution = execution.Execution(

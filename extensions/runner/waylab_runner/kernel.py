@@ -104,9 +104,18 @@ class Kernel:
         self.client.allow_stdin = False
         return self.client
 
-    async def change_folder(self, folder: Path) -> None:
-        """Let a Python kernel go to a folder."""
-        await self.run_silently(f"__import__('os').chdir({str(folder)!r})")
+    async def settle(self, folder: Path, task_id: str) -> None:
+        """Put a Python kernel into the notebook's folder and tell it its task.
+
+        `Task.current_task()` of the SDK gives a task before `Task.init` only if
+        `CLEARML_PROC_MASTER_ID` (process id and task) names one.
+        """
+        await self.run_silently(
+            "_o = __import__('os')\n"
+            f"_o.chdir({str(folder)!r})\n"
+            f"_o.environ['CLEARML_PROC_MASTER_ID'] = f'{{_o.getpid()}}:{task_id}'\n"
+            "del _o"
+        )
 
     async def set_variable(self, name: str, value: str) -> None:
         """Set an environment variable in a Python kernel."""
