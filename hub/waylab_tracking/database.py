@@ -86,6 +86,12 @@ popped = sa.Table(  # Taken by `get_next_task` and not begun yet.
     sa.Column("queue", sa.String, nullable=False),
     sa.Column("until", sa.Float, nullable=False),
 )
+batches = sa.Table(  # Batches of events that were stored lately.
+    "batches",
+    metadata,
+    sa.Column("digest", sa.String, primary_key=True),
+    sa.Column("at", sa.Float, nullable=False, index=True),
+)
 files = sa.Table(
     "files",
     metadata,

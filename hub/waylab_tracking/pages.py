@@ -20,7 +20,7 @@ from waylab_tracking.errors import ApiError
 from waylab_tracking.identity import Identity
 from waylab_tracking.links import SCHEME, Links
 from waylab_tracking.registry import Call
-from waylab_tracking.services import documents, events
+from waylab_tracking.services import console, curves, documents, reports
 from waylab_tracking.settings import TrackingSettings
 from waylab_tracking.signin import SignIn, SignInError
 
@@ -129,12 +129,12 @@ class Pages:
             name = db.execute(
                 sa.select(projects.c.name).where(projects.c.id == task["project"])
             ).scalar()
-            curves = ask(events.scalar_metrics_iter_histogram, samples=300)
-            single = ask(events.get_task_single_value_metrics, tasks=[wanted])["tasks"]
-            log = ask(events.get_task_log, batch_size=LOG_LINES, order="asc")
+            lines = ask(curves.scalar_metrics_iter_histogram, samples=300)
+            single = ask(curves.get_task_single_value_metrics, tasks=[wanted])["tasks"]
+            log = ask(console.get_task_log, batch_size=LOG_LINES, order="asc")
             images = [
                 event
-                for metric in ask(events.debug_images)["metrics"]
+                for metric in ask(reports.debug_images)["metrics"]
                 for group in metric["iterations"][:1]
                 for event in group["events"]
                 if str(event.get("url", "")).startswith(SCHEME.decode())
@@ -143,12 +143,12 @@ class Pages:
                 "task": task,
                 "owner": owner or "",
                 "project_name": name or "",
-                "charts": [(metric, draw(lines)) for metric, lines in curves.items()],
+                "charts": [(metric, draw(group)) for metric, group in lines.items()],
                 "single": single[0]["values"] if single else [],
                 "log": log["events"],
                 "log_total": log["total"],
                 "images": images,
-                "plots": ask(events.get_task_plots)["plots"],
+                "plots": ask(reports.get_task_plots)["plots"],
                 "failure": _failure(task),
             }
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import importlib
+import json
 import logging
 import pkgutil
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -79,6 +81,7 @@ def answers() -> dict[str, Answer]:
                 known = schema.get("definitions", {}).get(part)
                 if known is not None:
                     known["properties"] |= extras
+            _define_what_is_missing(schema)
             if name not in FREE_FORM:
                 found[name] = Answer(kind, Draft7Validator(_strict(schema)))
     return found
@@ -89,6 +92,13 @@ def _deepest(error: ValidationError) -> ValidationError:
     while error.context:
         error = max(error.context, key=lambda one: len(one.absolute_path))
     return error
+
+
+def _define_what_is_missing(schema: dict[str, Any]) -> None:
+    """Let pass what the SDK's own schema refers to and does not have."""
+    definitions = schema.setdefault("definitions", {})
+    for name in re.findall(r'"#/definitions/(\w+)"', json.dumps(schema)):
+        definitions.setdefault(name, {})
 
 
 def _strict(schema: Any) -> Any:

@@ -2,10 +2,13 @@
 
 from waylab_tracking.services import (
     auth,
+    console,
+    curves,
     events,
     models,
     projects,
     queues,
+    reports,
     tasks,
     users,
     waiting,
@@ -15,10 +18,13 @@ from waylab_tracking.services import (
 
 __all__ = [
     "auth",
+    "console",
+    "curves",
     "events",
     "models",
     "projects",
     "queues",
+    "reports",
     "tasks",
     "users",
     "waiting",

@@ -33,6 +33,14 @@ def get_task(db: sa.Connection, task: object) -> Json:
     return dict(doc)
 
 
+def require_task(db: sa.Connection, task: object) -> str:
+    """Give the id of a task that exists (400/101 otherwise)."""
+    known = db.execute(sa.select(tasks.c.id).where(tasks.c.id == task)).scalar()
+    if known is None:
+        raise invalid_task(task)
+    return str(known)
+
+
 def own_task(call: Call, *, field: str = "task") -> Json:
     """Give a task that the caller may change (403 otherwise)."""
     doc = get_task(call.db, call.need(field))

@@ -5,11 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from waylab_tracking.database import logs, reports, scalars
 from waylab_tracking.errors import invalid_status
 from waylab_tracking.moment import now
 from waylab_tracking.registry import Call, Json, endpoint, for_each
-from waylab_tracking.services import documents, waiting
+from waylab_tracking.services import documents, events, waiting
 
 ENQUEUED_FROM = ("created", "stopped", "failed")
 STARTED_FROM = ("created", "queued", "stopped", "failed", "in_progress")
@@ -166,8 +165,7 @@ def reset(call: Call) -> Json:
         msg = f"task {doc['id']} is {doc['status']}: use force"
         raise invalid_status(msg)
     dequeued = waiting.remove(call.db, doc["id"])
-    for table in (logs, scalars, reports):
-        call.db.execute(table.delete().where(table.c.task == doc["id"]))
+    events.clear(call.db, doc["id"])
     fields = _set_status(call, doc, "created")
     for name in ("started", "completed", "published", "active_duration"):
         doc.pop(name, None)

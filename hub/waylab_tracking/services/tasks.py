@@ -10,18 +10,14 @@ import sqlalchemy as sa
 from waylab_tracking import query, requests
 from waylab_tracking.access import Role
 from waylab_tracking.database import (
-    entries,
-    logs,
     models,
-    reports,
-    scalars,
     tasks,
 )
 from waylab_tracking.errors import invalid_status, validation
 from waylab_tracking.identity import COMPANY
 from waylab_tracking.moment import new_id, now
 from waylab_tracking.registry import Call, Json, endpoint, for_each
-from waylab_tracking.services import documents, lifecycle
+from waylab_tracking.services import documents, events, lifecycle, waiting
 
 EDITABLE = (
     "name",
@@ -425,8 +421,8 @@ def _delete(call: Call, doc: Json) -> Json:
         "event_urls": [],
         "model_urls": [],
     }
-    for table in (entries, logs, scalars, reports):
-        call.db.execute(table.delete().where(table.c.task == task))
+    waiting.remove(call.db, task)
+    events.clear(call.db, task)
     call.db.execute(tasks.delete().where(tasks.c.id == task))
     children = call.db.execute(
         sa.select(sa.func.count()).where(models.c.task == task)

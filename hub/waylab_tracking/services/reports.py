@@ -1,0 +1,165 @@
+"""`events.*` that give plots, debug images, and raw events of any kind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from waylab_tracking import requests
+from waylab_tracking.database import logs, reports, scalars
+from waylab_tracking.registry import Call, Json, endpoint
+from waylab_tracking.services import documents
+from waylab_tracking.services.events import IMAGE, LOG, PLOT, SCALAR
+
+MAX_BATCH = 10_000
+DEFAULT_BATCH = 500
+# The answers below are whole: a client that scrolls on has seen everything.
+END = "end"
+
+
+@endpoint("events.get_task_plots", "events.get_multi_task_plots", takes=requests.Series)
+def get_task_plots(call: Call) -> Json:
+    """Give the last plots of each variant."""
+    several = call.body.get("tasks")
+    wanted = list(several) if several else [call.need("task")]
+    found = last_reports(call.db, wanted, PLOT, call.body.get("iters") or 1)
+    if call.body.get("scroll_id"):
+        found = []
+    count = {"returned": len(found), "total": len(found), "scroll_id": END}
+    if several is None:
+        return {"plots": found, **count}
+    plots: Json = {}
+    for one in found:
+        metric = plots.setdefault(one["metric"], {})
+        by_task = metric.setdefault(one["variant"], {}).setdefault(one["task"], {})
+        line = by_task.setdefault(str(one["iter"]), {"name": "", "plots": []})
+        line["plots"].append(one)
+    return {"plots": plots, **count}
+
+
+@endpoint("events.debug_images", takes=requests.Series)
+def debug_images(call: Call) -> Json:
+    """Give the last debug images of metrics."""
+    if call.body.get("scroll_id"):
+        return {"metrics": [], "scroll_id": END}
+    iters = call.body.get("iters") or 1
+    metrics = []
+    for wanted in call.body.get("metrics") or [{"task": call.need("task")}]:
+        task = documents.require_task(call.db, wanted.get("task"))
+        names = {name: wanted.get(name) for name in ("metric", "variants")}
+        groups: dict[int, list[Json]] = {}
+        for report in last_reports(call.db, [task], IMAGE, iters, **names):
+            groups.setdefault(report["iter"], []).append(report)
+        iterations = [
+            {"iter": number, "events": events}
+            for number, events in sorted(groups.items(), reverse=True)
+        ]
+        metrics.append({"task": task, "iterations": iterations})
+    return {"metrics": metrics, "scroll_id": END}
+
+
+@endpoint("events.get_task_events", takes=requests.Series)
+def get_task_events(call: Call) -> Json:
+    """Give a task's events of one kind in the order in which they came."""
+    task = documents.require_task(call.db, call.need("task"))
+    kind = str(call.body.get("event_type") or "")
+    table = {LOG: logs, SCALAR: scalars}.get(kind, reports)
+    mine = table.c.task == task
+    if table is reports and kind:
+        mine = sa.and_(mine, reports.c.type == kind)
+    size = max(1, min(call.body.get("batch_size") or DEFAULT_BATCH, MAX_BATCH))
+    scroll = str(call.body.get("scroll_id") or "")
+    down = call.body.get("order") == "desc"
+    place = table.c.seq
+    statement = sa.select(table).where(mine).limit(size)
+    if scroll.isdecimal():
+        after = place < int(scroll) if down else place > int(scroll)
+        statement = statement.where(after)
+    rows = call.db.execute(statement.order_by(place.desc() if down else place)).all()
+    count = sa.select(sa.func.count()).select_from(table).where(mine)
+    return {
+        "events": [_event(row, kind) for row in rows],
+        "returned": len(rows),
+        "total": call.db.execute(count).scalar_one(),
+        "scroll_id": str(rows[-1].seq) if rows else scroll or "0",
+    }
+
+
+@endpoint("events.get_task_metrics", takes=requests.Series)
+def get_task_metrics(call: Call) -> Json:
+    """List the metrics of tasks."""
+    kind = call.body.get("event_type") or SCALAR
+    table = scalars if kind == SCALAR else reports
+    answer = []
+    for task in call.need("tasks"):
+        mine = table.c.task == task
+        if table is reports:
+            mine = sa.and_(mine, reports.c.type == kind)
+        rows = call.db.execute(
+            sa.select(table.c.metric, table.c.variant).where(mine).distinct()
+        )
+        by_metric: dict[str, list[str]] = {}
+        for row in rows:
+            by_metric.setdefault(row.metric, []).append(row.variant)
+        metrics = [
+            {"metric": metric, "variants": sorted(variants)}
+            for metric, variants in sorted(by_metric.items())
+        ]
+        answer.append({"task": task, "metrics": metrics})
+    return {"metrics": answer}
+
+
+def last_reports(  # noqa: PLR0913 - one filter an argument
+    db: sa.Connection,
+    wanted: Iterable[str],
+    kind: str,
+    iters: int,
+    *,
+    metric: str | None = None,
+    variants: Sequence[str] | None = None,
+) -> list[Json]:
+    """Give the reports of the last `iters` iterations that each variant has."""
+    columns = reports.c
+    found: list[Json] = []
+    for task in wanted:
+        statement = sa.select(
+            columns.seq, columns.metric, columns.variant, columns.iter
+        ).where(columns.task == task, columns.type == kind)
+        if metric is not None:
+            statement = statement.where(columns.metric == metric)
+        if variants:
+            statement = statement.where(columns.variant.in_(variants))
+        seen: dict[tuple[str, str], set[int]] = {}
+        picked = []
+        order = (columns.iter.desc(), columns.seq.desc())
+        for row in db.execute(statement.order_by(*order)):
+            numbers = seen.setdefault((row.metric, row.variant), set())
+            if row.iter in numbers or len(numbers) >= iters:
+                continue  # Reported again for the same iteration: the last counts.
+            numbers.add(row.iter)
+            picked.append(row.seq)
+        for start in range(0, len(picked), DEFAULT_BATCH):
+            some = columns.seq.in_(picked[start : start + DEFAULT_BATCH])
+            found += map(_shown, db.execute(sa.select(reports).where(some)))
+    return sorted(found, key=lambda one: (one["iter"], one["metric"], one["variant"]))
+
+
+def _event(row: Any, kind: str) -> Json:
+    if kind not in (LOG, SCALAR):
+        return _shown(row)
+    fields = {name: value for name, value in row._mapping.items() if name != "seq"}
+    return {"type": kind, **fields}
+
+
+def _shown(row: Any) -> Json:
+    return {
+        **dict(row.doc),
+        "type": row.type,
+        "task": row.task,
+        "metric": row.metric,
+        "variant": row.variant,
+        "iter": row.iter,
+        "timestamp": row.timestamp,
+    }
