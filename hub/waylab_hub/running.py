@@ -38,6 +38,7 @@ from waylab_hub.provisioning import (
 )
 from waylab_hub.readiness import probes
 from waylab_hub.supervisor import Supervisor
+from waylab_site.errors import SiteError
 from waylab_site.loading import load
 from waylab_site.model import Site
 from waylab_spawner import processes

@@ -163,6 +163,25 @@ def test_a_restart_of_the_hub_leaves_labs_and_sessions_alone(
     assert admin.client.get("/hub/home").url.path == "/hub/home"
 
 
+def test_a_restart_that_cannot_be_is_refused_and_leaves_all_as_it_is(
+    waylab: Waylab,
+) -> None:
+    site = waylab.root / "waylab.toml"
+    good = site.read_text()
+    before = waylab.program("hub")["pid"]
+
+    site.write_text(good.replace("cpu_slots", "cpu_slot"))
+    try:
+        with pytest.raises(RuntimeError, match="Did you mean 'cpu_slots'"):
+            waylab.run("restart", "hub")
+    finally:
+        site.write_text(good)
+    with pytest.raises(RuntimeError, match="no program 'board' here: choose tracking"):
+        waylab.run("restart", "board")
+
+    assert waylab.program("hub")["pid"] == before
+
+
 def test_what_is_killed_comes_back_and_the_lab_goes_on(
     waylab: Waylab, admin: Browser
 ) -> None:
