@@ -211,8 +211,6 @@ def test_what_is_killed_comes_back_and_the_lab_goes_on(
 def test_the_results_pages_take_the_hubs_sign_in(
     waylab: Waylab, admin: Browser, fresh: Open
 ) -> None:
-    admin.client.get("/services/clearml/")
-
     page = admin.client.get("/services/clearml/")
 
     assert page.status_code == 200
