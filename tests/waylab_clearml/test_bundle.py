@@ -128,7 +128,7 @@ def hostile(
         archive.writestr("manifest.json", json.dumps(manifest))
         for name, content in entries:
             archive.writestr(name, content)
-    return path, bundle._hash_of(path)
+    return path, bundle.hash_of(path)
 
 
 def manifest_of(
@@ -197,4 +197,4 @@ def test_a_file_that_is_no_zip_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.zip"
     path.write_bytes(b"PK nonsense")
     with pytest.raises(BundleError, match="not a readable zip"):
-        bundle.unpack(path, tmp_path / "out", bundle._hash_of(path))
+        bundle.unpack(path, tmp_path / "out", bundle.hash_of(path))

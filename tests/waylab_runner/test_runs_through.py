@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -41,10 +42,15 @@ def test_a_notebook_leaves_its_outputs_and_a_verdict(submit: Submit) -> None:
 def test_the_output_notebook_is_signed_for_its_account(
     submit: Submit, tmp_path: Path
 ) -> None:
-    job = submit("1").start()
+    job = submit("from IPython.display import HTML\nHTML('<b>rich</b>')").start()
     job.wait()
-    database = tmp_path / ".local/share/jupyter/nbsignatures.db"
-    assert database.exists()
+    path = tmp_path / "fetched.ipynb"
+    path.write_bytes(job.artifact("notebook"))
+    data = tmp_path / ".local" / "share" / "jupyter"
+    notary = importlib.import_module("nbformat.sign").NotebookNotary(data_dir=str(data))
+    notebook = importlib.import_module("nbformat").read(path, 4)
+    assert notary.check_signature(notebook)
+    notary.store.close()
 
 
 def test_files_and_folders_of_the_bundle_are_beside_the_notebook(

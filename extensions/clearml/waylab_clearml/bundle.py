@@ -84,7 +84,7 @@ def freeze(notebook: Path, *, files: Sequence[Path], root: Path, into: Path) -> 
         try:
             manifest = _write(part, notebook_path, content, found)
             part.flush()
-            sha256 = _hash_of(draft)
+            sha256 = hash_of(draft)
             target = into / f"{sha256}.zip"
             draft.replace(target)
         finally:
@@ -98,7 +98,7 @@ def inspect(path: Path, expected_sha256: str) -> Bundle:
     Raises:
         BundleError: the hash, the format or the manifest is not as it should be.
     """
-    actual = _hash_of(path)
+    actual = hash_of(path)
     if actual != expected_sha256.lower():
         msg = (
             f"The bundle's hash is {actual}, not {expected_sha256 or 'given'}: it was "
@@ -258,7 +258,8 @@ def _manifest_json(manifest: Manifest) -> bytes:
     ).encode()
 
 
-def _hash_of(path: Path) -> str:
+def hash_of(path: Path) -> str:
+    """Give the SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -245,6 +245,6 @@ class LiveReport:
 
 
 def _json(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(
-        "utf-8", "surrogatepass"
-    )
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    # Half a surrogate pair, which a program may print, has no place in UTF-8.
+    return text.encode("utf-8", "replace")

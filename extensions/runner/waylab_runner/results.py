@@ -34,21 +34,13 @@ class Results:
         self._folder = f"{folder}/artifacts"
 
     def keep_notebook(self, notebook: Any, path: Path, stem: str) -> None:
-        """Write the output notebook to `path`, sign it, upload it."""
+        """Write the output notebook to `path`, upload it, sign it for this account."""
         nbformat = importlib.import_module("nbformat")
-        sign = importlib.import_module("nbformat.sign")
-        text = nbformat.writes(notebook)
-        path.write_text(text, encoding="utf-8", errors="surrogatepass")
-        try:
-            sign.NotebookNotary().sign(notebook)
-        except OSError as error:  # A home that cannot be written is no failed run.
-            logger.warning("The output notebook could not be signed: %s", error)
-        self._add(
-            "notebook",
-            f"{stem}.ipynb",
-            path.read_bytes(),
-            "application/x-ipynb+json",
-        )
+        # Half a surrogate pair, which a program may print, has no place in UTF-8.
+        content = nbformat.writes(notebook).encode("utf-8", "replace")
+        path.write_bytes(content)
+        self._add("notebook", f"{stem}.ipynb", content, "application/x-ipynb+json")
+        importlib.import_module("nbformat.sign").NotebookNotary().sign(notebook)
 
     def keep_page(self, notebook: Any, stem: str) -> None:
         """Make the notebook's page and upload it."""
