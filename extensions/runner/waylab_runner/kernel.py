@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import importlib
 import logging
+import os
 import shutil
 import signal
 import tempfile
@@ -21,6 +22,8 @@ logger = logging.getLogger(__name__)
 
 DEFAULT_KERNEL = "python3"
 READY_SECONDS = 120.0
+# A socket's path has 107 bytes at most.
+MAX_SOCKET_FOLDER = 95
 # ipykernel may wait 10 s at its end for a thread that is gone already; what there is
 # to flush has been flushed when a cell is over.
 QUICK_EXIT = """
@@ -67,11 +70,10 @@ class Kernel:
                 f"There is no kernel {name!r} where this job runs; there are: "
                 f"{', '.join(known) or 'none'}. Choose another kernel or image.",
             ) from error
-        sockets = Path(tempfile.mkdtemp(prefix="waylab-kernel-"))
+        sockets = _socket_folder(cwd.parent)
         try:
             if manager.ipykernel:
-                # Sockets in a folder of this account's own, out of others' reach; the
-                # job's folder may be too long a path for them.
+                # Sockets in a folder of this account's own are out of others' reach.
                 manager.transport = "ipc"
                 manager.ip = str(sockets / "k")
             await manager.start_kernel(
@@ -191,6 +193,15 @@ class Kernel:
                 return code
             await asyncio.sleep(0.05)
         return None
+
+
+def _socket_folder(job_dir: Path) -> Path:
+    """Make a folder for sockets: the job's, which is cleared away with the job."""
+    folder = job_dir / "kernel"
+    if len(os.fsencode(folder)) > MAX_SOCKET_FOLDER:
+        return Path(tempfile.mkdtemp(prefix="waylab-kernel-"))
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
 
 
 def _arguments(manager: Any) -> list[str]:
