@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,6 +14,8 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
+
+from waylab_hub.testing import free_port, open_folder, remove_accounts
 
 ROOT = Path(__file__).resolve().parents[2]
 PASSWORD = "a password for tests"  # noqa: S105 - of a throw-away site
@@ -91,20 +91,12 @@ class RunningSite:
         return self.process.wait(timeout=60)
 
 
-def free_port() -> int:
-    """A port of loopback that nobody listens on now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
-
-
 StartSite = Callable[..., RunningSite]
 
 
 @pytest.fixture(scope="session")
-def start_site() -> Iterator[StartSite]:
-    """Starts Waylabs that end with the tests."""
+def start_site(public_folder: Path) -> Iterator[StartSite]:
+    """Starts Waylabs that end with the tests, before their folder goes."""
     sites: list[RunningSite] = []
 
     def start(
@@ -133,10 +125,10 @@ def start_site() -> Iterator[StartSite]:
 @pytest.fixture(scope="session")
 def public_folder() -> Iterator[Path]:
     """A temporary folder that lab accounts can enter (pytest's own is 0700)."""
-    folder = Path(tempfile.mkdtemp(prefix="waylab-test-"))
-    folder.chmod(0o755)
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
+    with open_folder() as folder:
+        yield folder
+        for accounts_home in folder.rglob("homes"):
+            remove_accounts(accounts_home)
 
 
 @pytest.fixture(scope="session")
