@@ -207,7 +207,7 @@ class Server:
         links = Links(settings)
         self._api = Api(self.database, self.identity, links)
         self._files = FileServer(settings.state / "files", self.database, self.identity)
-        self._pages = Pages(settings, self.database, self.identity, links)
+        self._pages = Pages(settings, self.database, self.identity)
 
     def app(self, prefix: str) -> ASGIApp:
         """Give the application."""

@@ -17,6 +17,7 @@ class Line:
     colour: str
     points: str
     last: float
+    dot: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -36,17 +37,19 @@ def draw(curves: dict[str, Any]) -> Chart:
     ys = [y for curve in curves.values() for y in curve["y"]]
     first, end, low, high = min(xs), max(xs), min(ys), max(ys)
 
-    def place(x: float, y: float) -> str:
+    def place(x: float, y: float) -> tuple[float, float]:
         across = (x - first) / ((end - first) or 1) * WIDTH
         up = (y - low) / ((high - low) or 1) * HEIGHT
-        return f"{across:.1f},{HEIGHT - up:.1f}"
+        return round(across, 1), round(HEIGHT - up, 1)
 
     lines = tuple(
         Line(
             name,
             COLOURS[number % len(COLOURS)],
-            " ".join(map(place, curve["x"], curve["y"])),
+            " ".join(f"{x},{y}" for x, y in map(place, curve["x"], curve["y"])),
             curve["y"][-1],
+            # One point makes no line.
+            dot=place(curve["x"][0], curve["y"][0]) if len(curve["x"]) == 1 else None,
         )
         for number, (name, curve) in enumerate(curves.items())
     )

@@ -7,35 +7,53 @@ with the base at which the next caller reached us.
 
 from __future__ import annotations
 
+import re
+
 from starlette.requests import Request
 
 from waylab_tracking.settings import TrackingSettings
 
-SCHEME = b"waylab-files://"
+SCHEME = "waylab-files://"
+HOST = re.compile(r"[A-Za-z0-9._\-]+(:\d+)?|\[[0-9a-fA-F:]+\](:\d+)?")
 
 
 class Links:
     """Rewrites links in bodies."""
 
     def __init__(self, settings: TrackingSettings) -> None:
-        """`public_url` is a base beside those that requests tell."""
+        """`public_url` and loopback are bases beside those that requests tell."""
         self._public = settings.public_url.rstrip("/")
+        self._own = {
+            f"http://{host}:{settings.port}{prefix}"
+            for host in ("127.0.0.1", "localhost", settings.host)
+            for prefix in {"", settings.prefix.rstrip("/")}
+        }
 
     def base(self, request: Request) -> str:
         """Give the base at which a caller reached us, without a slash at the end."""
-        prefix = request.scope.get("waylab_prefix", "")
-        if prefix and self._public:
-            return self._public
-        host = request.headers.get("host", "127.0.0.1")
+        host = request.headers.get("host", "")
+        prefix = str(request.scope.get("waylab_prefix", ""))
+        if not HOST.fullmatch(host):
+            return self._public or min(self._own, key=len)
         return f"{request.url.scheme}://{host}{prefix}"
 
     def inward(self, body: bytes, request: Request) -> bytes:
         """Take the hosts out of links to our files."""
-        for base in {self.base(request), self._public}:
-            if base:
-                body = body.replace(f"{base}/files/".encode(), SCHEME)
+        bases = {self.base(request), self._public, *self._own} - {""}
+        if b"/files/" in body:
+            for base in bases:
+                body = body.replace(f"{base}/files/".encode(), SCHEME.encode())
         return body
 
     def outward(self, body: bytes, request: Request) -> bytes:
-        """Put the caller's host into links to our files."""
-        return body.replace(SCHEME, f"{self.base(request)}/files/".encode())
+        """Put the caller's base into links to our files."""
+        return body.replace(SCHEME.encode(), f"{self.base(request)}/files/".encode())
+
+
+def browsable(link: object, root: str) -> str:
+    """Give an address that a page may link to; empty if it must not."""
+    text = str(link or "")
+    if text.startswith(SCHEME):
+        # Without a host: whatever name the browser knows us by stays in use.
+        return f"{root}/files/{text.removeprefix(SCHEME)}"
+    return text if text.startswith(("https://", "http://")) else ""

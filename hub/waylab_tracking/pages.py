@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-import httpx
 import sqlalchemy as sa
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
+from waylab_tracking import run_page
 from waylab_tracking.callers import by_header_or_cookie
-from waylab_tracking.charts import draw
 from waylab_tracking.database import Database, projects, tasks, users
 from waylab_tracking.errors import ApiError
 from waylab_tracking.identity import Identity
-from waylab_tracking.links import SCHEME, Links
 from waylab_tracking.registry import Call
-from waylab_tracking.services import console, curves, documents, reports
+from waylab_tracking.services import documents, reports
+from waylab_tracking.services.events import PLOT
 from waylab_tracking.settings import TrackingSettings
 from waylab_tracking.signin import SignIn, SignInError
 
-LOG_LINES = 2000
-PAGE_SIZE = 100
+PAGE_SIZE = 50
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; "
@@ -33,24 +32,21 @@ HEADERS = {
     ),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
+    "Cache-Control": "private, no-store",
 }
+Values = dict[str, Any]
+Read = Callable[[Call], Values]
 
 
 class Pages:
     """Server-rendered pages without scripts."""
 
     def __init__(
-        self,
-        settings: TrackingSettings,
-        database: Database,
-        identity: Identity,
-        links: Links,
+        self, settings: TrackingSettings, database: Database, identity: Identity
     ) -> None:
         """Templates are read when first shown."""
-        self._settings = settings
         self._database = database
         self._identity = identity
-        self._links = links
         self._sign_in = SignIn(settings, database, identity)
         self._templates = Environment(
             loader=FileSystemLoader(Path(__file__).with_name("templates")),
@@ -61,36 +57,40 @@ class Pages:
 
     def routes(self) -> list[Route]:
         """Give the pages' addresses, those that the SDK prints among them."""
-        run = "/projects/{project}/experiments/{task}"
         return [
             Route("/", self._home),
             Route("/dashboard", self._home),
             Route("/projects", self._home),
             Route("/projects/{project}", self._project),
             Route("/projects/{project}/experiments", self._project),
-            Route(run, self._run),
-            Route(run + "/{tab:path}", self._run),
-            Route("/pipelines/{project}/experiments/{task}", self._run),
-            Route("/datasets/simple/{project}/experiments/{task}", self._run),
+            *(
+                Route(f"{path}/experiments/{{task}}{tab}", self._run)
+                for path in (
+                    "/projects/{project}",
+                    "/pipelines/{project}",
+                    "/datasets/simple/{project}",
+                )
+                for tab in ("", "/{tab:path}")
+            ),
+            Route("/tasks/{task}/plot", self._plot),
             Route("/tasks/{task}", self._run),
             Route("/tasks/{task}/{tab:path}", self._run),
             Route("/oauth_callback", self._signed_in),
         ]
 
     async def _home(self, request: Request) -> Response:
-        def read(db: sa.Connection) -> dict[str, Any]:
-            by_header_or_cookie(request, db, self._identity)
+        def read(call: Call) -> Values:
             count = sa.select(tasks.c.project, sa.func.count().label("runs"))
-            grouped = db.execute(count.group_by(tasks.c.project))
+            grouped = call.db.execute(count.group_by(tasks.c.project))
             counts = {row.project: row.runs for row in grouped}
-            rows = db.execute(sa.select(projects.c.doc).order_by(projects.c.name))
+            rows = call.db.execute(sa.select(projects.c.doc).order_by(projects.c.name))
             return {
                 "projects": [
                     {**doc, "runs": counts.get(doc["id"], 0)}
                     for doc in rows.scalars()
                     if "hidden" not in doc["system_tags"]
                 ],
-                "runs": _recent(db, sa.true()),
+                **_listed(call.db, request, sa.true()),
             }
 
         return await self._show(request, "home.html", read)
@@ -98,105 +98,102 @@ class Pages:
     async def _project(self, request: Request) -> Response:
         wanted = request.path_params["project"]
 
-        def read(db: sa.Connection) -> dict[str, Any]:
-            by_header_or_cookie(request, db, self._identity)
+        def read(call: Call) -> Values:
             if wanted == "*":
-                return {"project": {"name": "All runs"}, "runs": _recent(db, sa.true())}
-            project = documents.get_project(db, wanted)
-            ids = documents.subprojects(db, [wanted])
-            return {
-                "project": project,
-                "runs": _recent(db, tasks.c.project.in_(ids)),
-            }
+                found = {"name": "All runs"}
+                return {"project": found, **_listed(call.db, request, sa.true())}
+            found = documents.get_project(call.db, wanted)
+            below = tasks.c.project.in_(documents.subprojects(call.db, [wanted]))
+            return {"project": found, **_listed(call.db, request, below)}
 
         return await self._show(request, "project.html", read)
 
     async def _run(self, request: Request) -> Response:
-        wanted = request.path_params["task"]
-
-        def read(db: sa.Connection) -> dict[str, Any]:
-            who = by_header_or_cookie(request, db, self._identity)
-            task = documents.get_task(db, wanted)
-
-            def ask(handler: Any, **body: Any) -> dict[str, Any]:
-                call = Call(db, who, {"task": wanted, **body}, self._identity)
-                answer: dict[str, Any] = handler(call)
-                return answer
-
-            owner = db.execute(
-                sa.select(users.c.name).where(users.c.id == task["user"])
-            ).scalar()
-            name = db.execute(
-                sa.select(projects.c.name).where(projects.c.id == task["project"])
-            ).scalar()
-            lines = ask(curves.scalar_metrics_iter_histogram, samples=300)
-            single = ask(curves.get_task_single_value_metrics, tasks=[wanted])["tasks"]
-            log = ask(console.get_task_log, batch_size=LOG_LINES, order="asc")
-            images = [
-                event
-                for metric in ask(reports.debug_images)["metrics"]
-                for group in metric["iterations"][:1]
-                for event in group["events"]
-                if str(event.get("url", "")).startswith(SCHEME.decode())
-            ]
-            return {
-                "task": task,
-                "owner": owner or "",
-                "project_name": name or "",
-                "charts": [(metric, draw(group)) for metric, group in lines.items()],
-                "single": single[0]["values"] if single else [],
-                "log": log["events"],
-                "log_total": log["total"],
-                "images": images,
-                "plots": ask(reports.get_task_plots)["plots"],
-                "failure": _failure(task),
-            }
-
-        return await self._show(request, "run.html", read)
-
-    async def _show(self, request: Request, template: str, read: Any) -> Response:
-        try:
-            values = await self._database.run(read)
-        except ApiError as error:
-            if error.status == httpx.codes.UNAUTHORIZED:
-                return self._sign_in.begin(request)
-            return HTMLResponse(
-                self._render(request, "error.html", {"message": error.message}),
-                status_code=404,
-                headers=HEADERS,
-            )
-        page = self._render(request, template, values)
-        return HTMLResponse(
-            self._links.outward(page.encode(), request), headers=HEADERS
+        task = request.path_params["task"]
+        return await self._show(
+            request, "run.html", lambda call: run_page.read(call, task, _root(request))
         )
 
-    def _render(self, request: Request, template: str, values: dict[str, Any]) -> str:
-        root = request.scope.get("waylab_prefix", "")
-        return self._templates.get_template(template).render(root=root, **values)
+    async def _plot(self, request: Request) -> Response:
+        task, asked = request.path_params["task"], request.query_params
+
+        def read(call: Call) -> Values:
+            documents.require_task(call.db, task)
+            names = [asked.get("variant", "")]
+            found = reports.last_reports(
+                call.db, [task], PLOT, 1, metric=asked.get("metric"), variants=names
+            )
+            return {"text": found[-1].get("plot_str") if found else None}
+
+        values = await self._read(request, read)
+        if isinstance(values, Response):
+            return values
+        return Response(
+            values["text"] or "null",
+            media_type="application/json",
+            headers={**HEADERS, "Content-Security-Policy": "sandbox"},
+        )
+
+    async def _show(self, request: Request, template: str, read: Read) -> Response:
+        values = await self._read(request, read)
+        if isinstance(values, Response):
+            return values
+        return self._page(request, template, HTTPStatus.OK, **values)
+
+    async def _read(self, request: Request, read: Read) -> Values | Response:
+        def work(db: sa.Connection) -> Values:
+            who = by_header_or_cookie(request, db, self._identity)
+            return {**read(Call(db, who, {}, self._identity)), "me": who.name}
+
+        try:
+            return await self._database.run(work)
+        except ApiError as error:
+            if error.status == HTTPStatus.UNAUTHORIZED:
+                return self._sign_in.begin(request)
+            message = {"message": error.message}
+            status = HTTPStatus.NOT_FOUND
+            return self._page(request, "error.html", status, **message)
 
     async def _signed_in(self, request: Request) -> Response:
         try:
             return await self._sign_in.finish(request)
         except SignInError as error:
-            page = self._render(request, "error.html", {"message": str(error)})
-            return HTMLResponse(page, status_code=403, headers=HEADERS)
+            refused = HTTPStatus.FORBIDDEN
+            return self._page(request, "error.html", refused, message=str(error))
+
+    def _page(
+        self, request: Request, template: str, status: HTTPStatus, **values: Any
+    ) -> Response:
+        text = self._templates.get_template(template).render(
+            root=_root(request), **values
+        )
+        return HTMLResponse(text, status_code=status, headers=HEADERS)
 
 
-def _recent(db: sa.Connection, condition: Any) -> list[dict[str, Any]]:
+def _root(request: Request) -> str:
+    return str(request.scope.get("waylab_prefix", ""))
+
+
+def _listed(db: sa.Connection, request: Request, condition: Any) -> Values:
+    """Give a page of runs, newest first, that a search leaves."""
+    asked = request.query_params
+    number = int(asked["page"]) if asked.get("page", "").isdecimal() else 0
+    text, state = asked.get("q", "").strip(), asked.get("state", "")
+    name = tasks.c.head["name"].as_string()
+    found = sa.select(tasks.c.head, users.c.name).where(condition)
+    if text:
+        found = found.where(name.icontains(text, autoescape=True))
+    if state:
+        found = found.where(tasks.c.status == state)
     rows = db.execute(
-        sa.select(tasks.c.doc, users.c.name)
-        .join(users, users.c.id == tasks.c.user, isouter=True)
-        .where(condition)
+        found.join(users, users.c.id == tasks.c.user, isouter=True)
         .order_by(tasks.c.created.desc())
-        .limit(PAGE_SIZE)
-    )
-    return [{**row.doc, "owner": row.name or ""} for row in rows]
-
-
-def _failure(task: dict[str, Any]) -> dict[str, Any] | None:
-    item = task["configuration"].get("waylab_verdict")
-    try:
-        verdict = json.loads(item["value"]) if item else None
-    except (ValueError, KeyError, TypeError):
-        return None
-    return verdict if isinstance(verdict, dict) else None
+        .limit(PAGE_SIZE + 1)
+        .offset(number * PAGE_SIZE)
+    ).all()
+    return {
+        "runs": [{**row.head, "owner": row.name or ""} for row in rows[:PAGE_SIZE]],
+        "search": {"q": text, "state": state},
+        "page": number,
+        "more": len(rows) > PAGE_SIZE,
+    }

@@ -62,7 +62,10 @@ class SignIn:
         }
         url = f"{self._settings.oauth_authorize_url}?{urlencode(query)}"
         response = RedirectResponse(url, status_code=302)
-        state = {"verifier": verifier, "next": _prefix(request) + request.url.path}
+        wanted = _prefix(request) + request.url.path
+        if request.url.query:
+            wanted += f"?{request.url.query}"
+        state = {"verifier": verifier, "next": wanted}
         # A cookie for each attempt: several tabs may sign in at once.
         self._set_cookie(
             request,

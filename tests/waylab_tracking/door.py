@@ -13,6 +13,7 @@ class Door:
     """One principal's connection."""
 
     def __init__(self, server: Server, keys: tuple[str, str], token: str = "") -> None:
+        self.url = server.url
         self.http = httpx.Client(base_url=server.url, trust_env=False, timeout=30)
         self.token = token or self._login(keys)
 
