@@ -53,6 +53,7 @@ lab: setup-dev ## Rebuild the lab extension and run its tests.
 
 docs: setup-dev ## Renew the generated reference, and check that the docs are complete.
 	$(BIN)/python docs/generate_cli.py
+	$(BIN)/python docs/generate_api.py
 	$(BIN)/pytest tests/repository $(PYTEST_ARGS)
 
 bench: setup-dev ## Measure Waylab against its baselines.
