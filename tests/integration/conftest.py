@@ -148,9 +148,13 @@ def site(start_site: StartSite, public_folder: Path) -> RunningSite:
     return running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Headless Chromium of the machine."""
+    """Headless Chromium of the machine.
+
+    Of a module, not of the session: while Playwright is there, its event loop is the
+    running one, and asynchronous tests have no place.
+    """
     if CHROMIUM is None:
         pytest.skip("no `chromium` on PATH: apt-get install chromium")
     with sync_playwright() as playwright:
