@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Callable
 
@@ -25,6 +26,8 @@ def main(wrap: Callable[[ASGIApp], ASGIApp] | None = None) -> int:
     )
     for quiet in ("alembic", "httpx"):
         logging.getLogger(quiet).setLevel(logging.WARNING)
+    # What users store is for the server alone to read.
+    os.umask(0o077)
     try:
         settings = TrackingSettings()
     except ValidationError as error:

@@ -58,23 +58,16 @@ class Identity:
     """Issues and checks tokens with the server's own secret."""
 
     def __init__(self, state: Path, system_key_file: Path | None) -> None:
-        """Read the secrets, making them on the first start."""
+        """Read the secrets, making them on the first start.
+
+        Raises:
+            ValueError: the file of the system principal's keys cannot be used.
+        """
         self._secret = _own_file(
             state / "jwt.secret", lambda: secrets.token_hex(32)
         ).strip()
         self.cookie_secret = digest(f"cookies {self._secret}")
-        path = system_key_file or state / "system.json"
-        self.system_keys = json.loads(
-            _own_file(
-                path,
-                lambda: json.dumps(
-                    {
-                        "access_key": secrets.token_hex(16),
-                        "secret_key": secrets.token_urlsafe(32),
-                    }
-                ),
-            )
-        )
+        self.system_keys = _key_pair(system_key_file or state / "system.json")
 
     def token(self, who: Principal, seconds: int = TOKEN_SECONDS) -> str:
         """Give a token for a principal."""
@@ -205,6 +198,26 @@ def make_credentials(db: sa.Connection, user: str, label: str) -> dict[str, str]
 def digest(secret: str) -> str:
     """Give what is kept of a secret."""
     return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _key_pair(path: Path) -> dict[str, str]:
+    def make() -> str:
+        secret = secrets.token_urlsafe(32)
+        keys = {"access_key": secrets.token_hex(16), "secret_key": secret}
+        return json.dumps(keys)
+
+    try:
+        keys = json.loads(_own_file(path, make))
+        found = {name: str(keys[name]) for name in ("access_key", "secret_key")}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        # Not the content: it is secret.
+        problem = getattr(error, "strerror", None) or type(error).__name__
+        msg = f"{path} must hold JSON with access_key and secret_key ({problem})"
+        raise ValueError(msg) from error
+    if not all(found.values()):
+        msg = f"{path} has an empty key"
+        raise ValueError(msg)
+    return found
 
 
 def _own_file(path: Path, make: Callable[[], str]) -> str:

@@ -113,13 +113,23 @@ def page(docs: list[Json], body: Mapping[str, Any]) -> list[Json]:
         docs = sorted(
             docs, key=lambda doc: _key(get(doc, name)), reverse=order.startswith("-")
         )
-    start, size = body.get("start"), body.get("size")
-    if size is None:
-        size = body.get("page_size")
-        start = None if size is None else (body.get("page") or 0) * size
-    if size:
-        docs = docs[start or 0 : (start or 0) + size]
-    return docs
+    start, stop = _span(body)
+    return docs[start:stop]
+
+
+def end(body: Mapping[str, Any]) -> int | None:
+    """Give how many matches a request needs at most; None for all."""
+    return _span(body)[1]
+
+
+def _span(body: Mapping[str, Any]) -> tuple[int, int | None]:
+    if size := body.get("size"):
+        start = body.get("start") or 0
+    elif size := body.get("page_size"):
+        start = (body.get("page") or 0) * size
+    else:
+        return 0, None
+    return start, start + size
 
 
 def _key(value: Any) -> tuple[int, Any]:

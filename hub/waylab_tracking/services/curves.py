@@ -12,10 +12,10 @@ from waylab_tracking import requests
 from waylab_tracking.database import scalars
 from waylab_tracking.registry import Call, Json, endpoint
 from waylab_tracking.services import documents
-from waylab_tracking.services.events import SINGLE
+from waylab_tracking.services.events import CACHE, SINGLE
 
 MAX_POINTS = 6000
-CACHED_ANSWERS = 256
+CACHED_TASKS = 64
 
 
 @endpoint("events.scalar_metrics_iter_histogram", takes=requests.Series)
@@ -105,27 +105,15 @@ def get_scalar_metrics_and_variants(call: Call) -> Json:
 
 
 def _curves(db: sa.Connection, task: str, key: str, samples: int) -> Json:
-    state = db.execute(
-        sa.select(
-            sa.func.count(),
-            sa.func.max(scalars.c.seq),
-        ).where(scalars.c.task == task)
-    ).one()
-    if not state[0]:
-        return {}
     # One thread uses the database, and its connection carries what it remembers.
-    cache: OrderedDict[Any, tuple[Any, Json]] = db.info.setdefault(
-        "curves", OrderedDict()
-    )
-    name, version = (task, key, samples), tuple(state)
-    known = cache.get(name)
-    if known is not None and known[0] == version:
-        cache.move_to_end(name)
-        return known[1]
-    cache[name] = (version, _read(db, task, key, samples))
-    while len(cache) > CACHED_ANSWERS:
+    cache: OrderedDict[str, dict[Any, Json]] = db.info.setdefault(CACHE, OrderedDict())
+    known = cache.setdefault(task, {})
+    cache.move_to_end(task)
+    while len(cache) > CACHED_TASKS:
         cache.popitem(last=False)
-    return cache[name][1]
+    if (key, samples) not in known:
+        known[key, samples] = _read(db, task, key, samples)
+    return known[key, samples]
 
 
 def _read(db: sa.Connection, task: str, key: str, samples: int) -> Json:

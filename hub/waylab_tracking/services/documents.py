@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from itertools import islice
 from typing import Any
 
 import sqlalchemy as sa
@@ -184,9 +186,15 @@ def require_name(name: Any, what: str) -> str:
     return name
 
 
-def find(body: Json, docs: list[Json]) -> list[Json]:
-    """Filter, order and page documents as a `get_all` asks."""
-    shown = query.page([doc for doc in docs if query.matches(doc, body)], body)
+def find(body: Json, docs: Iterable[Json], *, newest_first: bool = False) -> list[Json]:
+    """Filter, order and page documents as a `get_all` asks.
+
+    Documents that come in the wanted order are taken only as far as the page goes.
+    """
+    found = (doc for doc in docs if query.matches(doc, body))
+    order = body.get("order_by")
+    ordered = not order or (newest_first and order == ["-created"])
+    shown = query.page(list(islice(found, query.end(body) if ordered else None)), body)
     if (ids := body.get("id")) and not body.get("order_by"):
         shown.sort(key=lambda doc: ids.index(doc["id"]))
     return shown

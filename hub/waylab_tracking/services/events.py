@@ -31,6 +31,8 @@ PLOT, IMAGE, SCALAR, LOG = (
 REPORTS = (PLOT, IMAGE, "training_stats_vector")
 BATCH_MEMORY_SECONDS = 3600.0
 NOT_ADDED = 131
+# Where the connection remembers the curves of tasks that nothing was added to.
+CACHE = "curves"
 MAX_INTEGER = (1 << 63) - 1
 
 
@@ -64,8 +66,7 @@ def clear(db: sa.Connection, task: str) -> None:
     """Drop all that a task reported."""
     for table in (logs, scalars, reports):
         db.execute(table.delete().where(table.c.task == task))
-    # Numbers of rows may come again: what was remembered of the task must not.
-    db.info.pop("curves", None)
+    db.info.get(CACHE, {}).pop(task, None)
 
 
 def md5(text: str) -> str:
@@ -130,6 +131,8 @@ def _store_for(
     for table, rows in ((logs, lines), (scalars, points), (reports, others)):
         if rows:
             db.execute(table.insert(), rows)
+    if points:
+        db.info.get(CACHE, {}).pop(doc["id"], None)
     for point in points:
         _note(doc, point)
     numbers = [one["iter"] for one in [*points, *others] if one["iter"] != SINGLE]

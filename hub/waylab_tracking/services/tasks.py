@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from typing import Any
 
 import sqlalchemy as sa
@@ -35,6 +36,7 @@ EDITABLE = (
     "models",
     "output_dest",
 )
+PIECE = 200
 LIGHT = frozenset({*documents.HEAD, "execution.queue"})
 CLONED = ("script", "hyperparams", "configuration", "container", "type", "comment")
 
@@ -71,7 +73,8 @@ def get_all(call: Call) -> Json:
         body["project"] = documents.subprojects(call.db, body["project"])
     light = query.names_used(body) <= LIGHT
     column = tasks.c.head if light else tasks.c.doc
-    shown = documents.find(body, _candidates(call.db, body, column))
+    found = _candidates(call.db, body, column)
+    shown = documents.find(body, found, newest_first=True)
     fields = body.get("only_fields")
     if light and not (fields and set(fields) <= LIGHT):
         shown = _whole(call.db, [doc["id"] for doc in shown])
@@ -443,14 +446,15 @@ def _require_draft(call: Call, doc: Json) -> None:
         raise invalid_status(msg)
 
 
-def _candidates(db: sa.Connection, body: Json, column: Any) -> list[Json]:
+def _candidates(db: sa.Connection, body: Json, column: Any) -> Iterator[Json]:
     """Give the tasks that the indexed columns leave, newest first."""
     statement = sa.select(column).order_by(tasks.c.created.desc())
     for name in ("id", "project", "user", "status"):
         wanted = body.get(name)
         if wanted and not any(str(one).startswith(("-", "__$")) for one in wanted):
             statement = statement.where(tasks.c[name].in_(wanted))
-    return [dict(doc) for doc in db.execute(statement).scalars()]
+    rows = db.execute(statement.execution_options(yield_per=PIECE))
+    return (dict(doc) for doc in rows.scalars())
 
 
 def _whole(db: sa.Connection, ids: list[str]) -> list[Json]:
