@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -42,9 +42,12 @@ DESCRIPTION = (
 
 @contextmanager
 def running_daemon(
-    folder: Path, server: Server, queue: str, poll_seconds: float | None
+    folder: Path,
+    server: Server,
+    queue: str,
+    switches: Mapping[str, str] | None = None,
 ) -> Iterator[Path]:
-    """Run a daemon that serves a queue; give its log. None: the default interval."""
+    """Run a daemon that serves a queue; give its log. Switches are variables."""
     name = f"stock-{queue}"
     home = folder / name
     home.mkdir()
@@ -59,7 +62,7 @@ def running_daemon(
                 *("--config-file", str(configuration), "daemon"),
                 *("--queue", queue, "--cpu-only", "--foreground"),
             ],
-            env=_environment(home, configuration, server, poll_seconds),
+            env=_environment(home, configuration, server, switches or {}),
             cwd=home,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -98,7 +101,7 @@ def _configuration(
 
 
 def _environment(
-    home: Path, configuration: Path, server: Server, poll_seconds: float | None
+    home: Path, configuration: Path, server: Server, switches: Mapping[str, str]
 ) -> dict[str, str]:
     access, secret = server.system
     # How pip reaches its index on this machine, wherever HOME is.
@@ -107,7 +110,7 @@ def _environment(
     if own.exists():
         pip.setdefault("PIP_CONFIG_FILE", str(own))
     sources = (ROOT / "extensions/clearml", ROOT / "extensions/runner")
-    environment = {
+    return {
         **pip,
         "PATH": os.environ["PATH"],
         "HOME": str(home),
@@ -119,7 +122,5 @@ def _environment(
         "CLEARML_FILES_HOST": server.files_url,
         "CLEARML_API_ACCESS_KEY": access,
         "CLEARML_API_SECRET_KEY": secret,
+        **switches,
     }
-    if poll_seconds is not None:
-        environment["CLEARML_AGENT_QUEUE_POLL_FREQ_SEC"] = str(poll_seconds)
-    return environment
