@@ -120,37 +120,6 @@ class RunPage:
     total: int
 
 
-@dataclass(frozen=True)
-class LogLine:
-    """A console message as reported: may hold several lines of text."""
-
-    time: datetime
-    text: str
-    level: str = ""
-
-
-@dataclass(frozen=True)
-class LogPage:
-    """Messages in order; pass `cursor` as `after` to get what came later.
-
-    `complete` tells that, at the time of asking, nothing further was there.
-    """
-
-    lines: tuple[LogLine, ...]
-    cursor: str
-    complete: bool
-
-
-@dataclass(frozen=True)
-class Series:
-    """One curve: `metric` is the chart, `variant` the curve's name on it."""
-
-    metric: str
-    variant: str
-    x: tuple[float, ...]
-    y: tuple[float, ...]
-
-
 STATES = {
     "created": RunState.DRAFT,
     "queued": RunState.QUEUED,
