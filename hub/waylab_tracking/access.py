@@ -34,7 +34,7 @@ _TABLE: tuple[tuple[str, frozenset[Role], str], ...] = (
     (
         "events",
         EVERYONE,
-        "add add_batch get_task_log download_task_log get_task_events"
+        "add add_batch get_task_log get_task_events"
         " get_task_metrics get_task_plots get_multi_task_plots debug_images"
         " get_task_single_value_metrics scalar_metrics_iter_histogram"
         " scalar_metrics_iter_raw multi_task_scalar_metrics_iter_histogram"

@@ -76,6 +76,19 @@ def test_starting_twice_is_told(ann: Door) -> None:
     assert (first["started"], second["started"]) == (1, 0)
 
 
+def test_an_abort_of_a_claimed_task_is_not_overruled_by_its_agent(
+    ann: Door, agent: Door
+) -> None:
+    task = in_status(ann, "queued")
+    queue = ann.call("queues.get_default")["id"]
+    agent.call("queues.remove_task", queue=queue, task=task)
+
+    ann.call("tasks.stop", task=task)
+
+    assert agent.refused("tasks.started", task=task) == (400, 110)
+    assert read(ann, task)["status"] == "stopped"
+
+
 def test_a_stop_is_a_wish_while_the_task_runs(ann: Door) -> None:
     task = in_status(ann, "in_progress")
 

@@ -55,15 +55,3 @@ def get_task_log(call: Call) -> Json:
     ]
     total = call.db.execute(count).scalar_one()
     return {"events": events, "returned": len(events), "total": total}
-
-
-@endpoint("events.download_task_log")
-def download_task_log(call: Call) -> Json:
-    """Give the whole console."""
-    task = documents.get_task(call.db, call.need("task"))["id"]
-    rows = call.db.execute(
-        sa.select(logs.c.msg)
-        .where(logs.c.task == task)
-        .order_by(logs.c.timestamp, logs.c.seq)
-    )
-    return {"log": "\n".join(row.msg for row in rows)}

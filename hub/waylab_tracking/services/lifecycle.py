@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from waylab_tracking.access import Role
 from waylab_tracking.errors import invalid_status
 from waylab_tracking.moment import now
 from waylab_tracking.registry import Call, Json, endpoint, for_each
@@ -67,7 +68,9 @@ def started(call: Call) -> Json:
     doc = documents.own_task(call)
     if doc["status"] == "in_progress":
         return {"updated": 0, "started": 0, "fields": {}}
-    _require(call, doc, STARTED_FROM, "in_progress")
+    # An agent starts what it claimed: an abort in between is not overruled.
+    agent = call.who.role is Role.AGENT
+    _require(call, doc, ("queued",) if agent else STARTED_FROM, "in_progress")
     waiting.remove(call.db, doc["id"])
     fields = _set_status(call, doc, "in_progress")
     doc["started"] = fields["started"] = now()
