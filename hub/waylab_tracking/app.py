@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -206,6 +208,7 @@ class Server:
         self.database = Database(settings.state / "tracking.sqlite")
         links = Links(settings)
         self._api = Api(self.database, self.identity, links)
+        self._silence_seconds = settings.silence_seconds
         self._files = FileServer(settings.state / "files", self.database, self.identity)
         self._pages = Pages(settings, self.database, self.identity)
 
@@ -231,8 +234,21 @@ class Server:
             await asyncio.to_thread(self.database.close)
 
     async def _sweep(self) -> None:
+        silence = timedelta(seconds=self._silence_seconds)
+        # While we were away nobody could be heard.
+        listening_since = time.monotonic()
         while True:
-            await asyncio.sleep(SWEEP_SECONDS)
-            given = await self.database.run(services.waiting.give_back_overdue)
-            for task in given:
-                logger.warning("Nobody began task %s: it waits again", task)
+            await asyncio.sleep(min(SWEEP_SECONDS, self._silence_seconds))
+            try:
+                await self._sweep_once(silence, time.monotonic() - listening_since)
+            except sa.exc.DatabaseError:
+                logger.exception("Sweeping failed; it is tried again")
+
+    async def _sweep_once(self, silence: timedelta, listened_seconds: float) -> None:
+        if listened_seconds > silence.total_seconds():
+            for task in await self.database.run(
+                lambda db: services.liveness.stop_silent(db, silence)
+            ):
+                logger.warning("Nothing is heard of task %s: stopped", task)
+        for task in await self.database.run(services.waiting.give_back_overdue):
+            logger.warning("Nobody began task %s: it waits again", task)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from waylab_tracking.errors import validation
@@ -11,6 +12,7 @@ from waylab_tracking.errors import validation
 Json = dict[str, Any]
 LISTS = ("id", "status", "type", "project", "user", "parent", "last_worker")
 TAGS = ("tags", "system_tags")
+MAX_REPEATS = 4
 PATTERNS = ("name", "comment", "report")
 
 
@@ -66,10 +68,21 @@ def names_used(body: Mapping[str, Any]) -> set[str]:
 
 def search(pattern: str, text: object) -> bool:
     """Say whether a pattern of ClearML's (case aside) is found in a text."""
+    return _compiled(str(pattern)).search(str(text or "")) is not None
+
+
+@lru_cache(256)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    """Compile a pattern, but none that could keep the server busy for good."""
+    plain = re.sub(r"\\.", "", pattern)
+    repeats = re.findall(r"[*+{]", plain)
+    if re.search(r"\)[*+{]", plain) or len(repeats) > MAX_REPEATS:
+        msg = f"{pattern[:100]!r} repeats groups, or repeats more than {MAX_REPEATS}x"
+        raise validation(msg)
     try:
-        return re.search(pattern, str(text or ""), re.IGNORECASE) is not None
+        return re.compile(pattern, re.IGNORECASE)
     except re.error as error:
-        msg = f"{pattern!r} is no pattern: {error}"
+        msg = f"{pattern[:100]!r} is no pattern: {error}"
         raise validation(msg) from error
 
 

@@ -26,6 +26,11 @@ class TrackingSettings(BaseSettings):
         default=None,
         description="JSON file with the keys of the system principal; made if absent.",
     )
+    silence_seconds: float = Field(
+        default=7200.0,
+        gt=0,
+        description="Running tasks of which nothing is heard for so long are stopped.",
+    )
     oauth_client_id: str = Field(default="", description="OAuth2 client of the pages.")
     oauth_client_secret_file: Path | None = Field(
         default=None, description="File that holds the OAuth2 client's secret."

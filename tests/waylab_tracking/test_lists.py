@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -125,6 +126,24 @@ def test_tasks_are_filtered_ordered_and_paged(
     ann: Door, project: str, body: dict[str, Any], expected: tuple[int, ...]
 ) -> None:
     assert names(ann, project, **body) == numbered(*expected)
+
+
+@pytest.mark.parametrize("pattern", ["(a+)+$", "(a|aa)*$", "(.*){9}", ".*.*.*.*.*x"])
+def test_patterns_that_could_hang_the_server_are_refused(
+    ann: Door, pattern: str
+) -> None:
+    ann.task("a" * 60)
+
+    assert ann.refused("tasks.get_all", name=pattern) == (400, 800)
+
+
+def test_escaped_signs_are_no_repetitions(ann: Door) -> None:
+    name = "a(b)+*{c}* " * 4
+    task = ann.task(name)
+
+    found = ann.call("tasks.get_all", name=f"^{re.escape(name)}$")["tasks"]
+
+    assert [one["id"] for one in found] == [task]
 
 
 def test_named_ids_come_in_the_order_asked_for(ann: Door, project: str) -> None:

@@ -139,6 +139,26 @@ def test_migrations_lead_to_the_tables_that_the_code_has(tmp_path: Path) -> None
     assert found == []
 
 
+def test_a_running_task_of_which_nothing_is_heard_is_stopped(tmp_path: Path) -> None:
+    with running_server(tmp_path, silence_seconds="1.5") as server:
+        door = Door(server, server.create_user("ann"))
+        silent, alive = door.task("silent"), door.task("alive")
+        for task in (silent, alive):
+            door.call("tasks.started", task=task)
+
+        def status(task: str) -> str:
+            return str(door.call("tasks.get_by_id", task=task)["task"]["status"])
+
+        deadline = time.monotonic() + 20
+        while status(silent) == "in_progress" and time.monotonic() < deadline:
+            door.call("tasks.ping", task=alive)
+            time.sleep(0.1)
+        found = (status(silent), status(alive))
+        door.close()
+
+    assert found == ("stopped", "in_progress")
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
