@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -39,6 +40,12 @@ class RunningSite:
     home: Path
     port: int
     lines: list[str] = field(default_factory=list)
+    reader: threading.Thread = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Collect the lines as they come, until the end of the process."""
+        self.reader = threading.Thread(target=self.read, daemon=True)
+        self.reader.start()
 
     @property
     def url(self) -> str:
@@ -51,9 +58,10 @@ class RunningSite:
         return "".join(self.lines)
 
     def read(self) -> None:
-        """Collect the lines as they come, until the end of the process."""
+        """Collect the lines, and close the pipe behind the last one."""
         if self.process.stdout is not None:
-            self.lines.extend(self.process.stdout)
+            with self.process.stdout as lines:
+                self.lines.extend(lines)
 
     def cli(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run one verb of the CLI on this site."""
@@ -88,7 +96,19 @@ class RunningSite:
         if self.process.poll() is None:
             # A terminal sends it to the whole foreground group, `make` included.
             os.killpg(self.process.pid, signal.SIGINT)
-        return self.process.wait(timeout=60)
+        status = self.process.wait(timeout=60)
+        self.reader.join(timeout=60)
+        return status
+
+    def left_over(self) -> list[str]:
+        """List the processes that still work with this site's state."""
+        found = []
+        for folder in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):  # It ended meanwhile.
+                words = (folder / "cmdline").read_bytes()
+                if (folder / "environ").read_bytes().find(bytes(self.home)) >= 0:
+                    found.append(words.replace(b"\0", b" ").decode())
+        return found
 
 
 StartSite = Callable[..., RunningSite]
@@ -113,7 +133,6 @@ def start_site(public_folder: Path) -> Iterator[StartSite]:
             start_new_session=True,  # Our Ctrl-C goes to it alone.
         )
         site = RunningSite(process, home, port)
-        threading.Thread(target=site.read, daemon=True).start()
         sites.append(site)
         return site
 

@@ -95,3 +95,9 @@ def test_decisions_have_a_number_of_their_own(root: Path) -> None:
 
     assert misnamed == []
     assert len(numbers) == len(set(numbers)), numbers
+
+
+def test_every_package_has_its_tests(root: Path, packages: set[str]) -> None:
+    tested = {folder.name for folder in (root / "tests").iterdir() if folder.is_dir()}
+
+    assert {Path(package).name for package in packages} - tested == set()
