@@ -7,9 +7,11 @@ nodes exist, a profile has a node) is judged by `waylab_site.rules`.
 from __future__ import annotations
 
 from enum import StrEnum
+from ipaddress import IPv4Address
 from typing import Annotated, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -28,6 +30,22 @@ Name = Annotated[
 ]
 Title = Annotated[str, StringConstraints(min_length=1, max_length=80)]
 Number = Annotated[float, Strict()]
+
+
+def _is_absolute(text: str) -> str:
+    if not text.startswith("/") or ".." in text.split("/") or set(text) & {"\0", ":"}:
+        msg = "write an absolute path without '..' and ':'"
+        raise ValueError(msg)
+    return text
+
+
+AbsolutePath = Annotated[
+    str, StringConstraints(max_length=400), AfterValidator(_is_absolute)
+]
+REFERENCE = (
+    r"^[a-z0-9][a-z0-9._:/-]*[a-z0-9](:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?"
+    r"(@sha256:[0-9a-f]{64})?$"
+)
 Text = Annotated[str, StringConstraints(max_length=400)]
 
 
@@ -40,6 +58,7 @@ class General(_Table):
 
     name: Title = "Waylab"
     shared_account: StrictBool = False
+    internal_address: Literal["auto"] | IPv4Address = "auto"
 
 
 class Labs(_Table):
@@ -54,6 +73,50 @@ class Jobs(_Table):
     """The table `[jobs]`: what holds for every job."""
 
     services_slots: StrictInt = Field(default=8, ge=1, le=256)
+    unknown_owner: Annotated[str, StringConstraints(max_length=64)] | None = None
+
+
+class HomesKind(StrEnum):
+    """What a user's home in Docker labs and jobs is."""
+
+    VOLUME = "volume"
+    """A named volume: for a single engine."""
+    FOLDER = "folder"
+    """A folder that every node mounts at the same path."""
+
+
+class Homes(_Table):
+    """The table `[homes]`: where the homes of Docker labs and jobs are."""
+
+    kind: HomesKind = HomesKind.VOLUME
+    path: AbsolutePath | None = None
+
+
+class Share(_Table):
+    """A folder or a volume that labs and jobs see at the same place.
+
+    `{user}` in `path` and `mount` stands for the user's name.
+    """
+
+    name: Name
+    mount: AbsolutePath
+    mode: Literal["ro", "rw"] = "ro"
+    groups: tuple[str, ...] = ()
+    path: AbsolutePath | None = None
+    volume: (
+        Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+        | None
+    ) = None
+
+
+class Image(_Table):
+    """An image of the catalogue; labs and jobs use no other."""
+
+    name: Name
+    title: Title
+    reference: Annotated[str, StringConstraints(pattern=REFERENCE, max_length=255)]
+    description: Text = ""
+    nodes: Literal["all"] | tuple[Name, ...] = Field(default="all")
 
 
 class GpuGroup(_Table):
@@ -76,11 +139,26 @@ class Node(_Table):
     cpu_slots: Literal["auto"] | Annotated[StrictInt, Field(ge=1, le=1024)] = "auto"
     cores: Annotated[StrictInt, Field(ge=1, le=4096)] | None = None
     memory_gib: Annotated[Number, Field(gt=0, le=65536)] | None = None
+    engine: (
+        Literal["auto", "none", "simulated"]
+        | Annotated[str, StringConstraints(pattern=r"^(unix|tcp|ssh)://\S+$")]
+    ) = "auto"
+    engine_tls: AbsolutePath | None = None
+
+    @property
+    def is_simulated(self) -> bool:
+        """Whether it is an engine with simulated GPUs on the hub's machine."""
+        return self.engine == "simulated"
 
     @property
     def is_local(self) -> bool:
-        """Whether it is the hub's own machine."""
-        return self.address == "local"
+        """Whether it is the hub's own machine itself."""
+        return self.address == "local" and not self.is_simulated
+
+    @property
+    def is_here(self) -> bool:
+        """Whether its agent runs on the hub's machine."""
+        return self.is_local or self.is_simulated
 
 
 class Priority(StrEnum):
@@ -103,6 +181,8 @@ class Queue(_Table):
     description: Text = ""
     priority: Priority = Field(default=Priority.MEDIUM)
     nodes: Literal["all"] | tuple[Name, ...] = Field(default="all")
+    gpus: Annotated[StrictInt, Field(ge=0, le=64)] | None = None
+    image: Name | None = None
 
     def is_served_by(self, node: Node) -> bool:
         """Tell whether a node's agent takes jobs from it."""
@@ -117,9 +197,32 @@ class Profile(_Table):
     description: Text = ""
     nodes: Literal["all"] | tuple[Name, ...] = Field(default="all")
     gpus: StrictInt = Field(default=0, ge=0, le=64)
+    max_gpus: Annotated[StrictInt, Field(ge=1, le=64)] | None = None
     gpu_model: Title | None = None
+    gpu_min_memory_gib: Number = Field(default=0, ge=0, le=4096)
+    mig_profile: (
+        Annotated[str, StringConstraints(pattern=r"^[0-9]g\.[0-9]+gb(\+\w+)?$")] | None
+    ) = None
+    images: Literal["all"] | tuple[Name, ...] = Field(default="all")
+    time_limit_hours: Annotated[Number, Field(gt=0, le=24 * 366)] | None = None
+    max_time_limit_hours: Annotated[Number, Field(gt=0, le=24 * 366)] | None = None
     cpus: StrictInt = Field(default=1, ge=1, le=4096)
     memory_gib: Number = Field(default=2, gt=0, le=65536)
+    shm_gib: Annotated[Number, Field(gt=0, le=65536)] | None = None
+    pids: StrictInt = Field(default=4096, ge=64, le=4_194_304)
+
+    @property
+    def shared_memory_gib(self) -> float:
+        """Size of `/dev/shm`: a quarter of the memory unless it is given.
+
+        The 64 MB that Docker gives by itself break data loaders.
+        """
+        return self.memory_gib / 4 if self.shm_gib is None else self.shm_gib
+
+    @property
+    def most_gpus(self) -> int:
+        """The largest number of GPUs that may be asked for."""
+        return max(self.gpus, self.max_gpus or 0)
 
     def may_use(self, node: Node) -> bool:
         """Tell whether its selector admits a node."""
@@ -132,9 +235,12 @@ class Site(_Table):
     site: General = General()
     labs: Labs = Labs()
     jobs: Jobs = Jobs()
+    homes: Homes = Homes()
     nodes: tuple[Node, ...]
     queues: tuple[Queue, ...]
+    images: tuple[Image, ...] = ()
     profiles: tuple[Profile, ...]
+    shares: tuple[Share, ...] = ()
 
     @property
     def local_node(self) -> Node | None:

@@ -1,0 +1,1 @@
+"""The service that owns the GPU ledger: grants, the waiting page and the board."""

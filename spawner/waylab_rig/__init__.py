@@ -1,0 +1,1 @@
+"""Container engines with simulated GPUs, for sites that have none."""
