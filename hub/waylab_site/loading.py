@@ -20,6 +20,15 @@ from waylab_site.positions import Path as TomlPath
 from waylab_site.positions import line_of
 from waylab_site.rules import Problem, problems
 
+_PATTERNS = {
+    "address": "a host name or address",
+    "engine": "an address that begins with unix://, tcp:// or ssh://",
+    "mig_profile": "the name of a MIG profile, as '1g.10gb'",
+    "reference": "an image's reference, as 'waylab/vision:1'",
+    "volume": "the name of a volume",
+}
+"""What the texts with a form of their own must be, by key."""
+
 
 def default_text(inventory: Inventory) -> str:
     """Give the commented declaration of the default site: this one machine."""
@@ -101,12 +110,13 @@ def _explain(path: TomlPath, details: list[ErrorDetails]) -> Problem:
 
 def _wanted(path: TomlPath, detail: ErrorDetails) -> str:
     if detail["type"] == "string_pattern_mismatch":
-        if path[-1] == "address":
-            return "a host name or address"
-        return "a name of lower-case letters, digits and single hyphens"
+        return _PATTERNS.get(
+            str(path[-1]), "a name of lower-case letters, digits and single hyphens"
+        )
     if detail["type"] in {"tuple_type", "model_type"}:
         return "a list" if detail["type"] == "tuple_type" else "a table"
-    return _lower(detail["msg"].removeprefix("Input should be "))
+    said = detail["msg"].removeprefix("Value error, write ")
+    return _lower(said.removeprefix("Input should be "))
 
 
 def _lower(text: str) -> str:
@@ -119,7 +129,7 @@ def _toml_path(loc: tuple[int | str, ...]) -> TomlPath:
     for part in loc:
         if isinstance(part, str) and not re.fullmatch(r"[A-Za-z0-9_-]+", part):
             continue
-        if part in {"constrained-int", "int", "float", "str"}:
+        if part in {"constrained-int", "constrained-str", "int", "float", "str"}:
             continue
         kept.append(part)
     return tuple(kept)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from waylab_site.inventory import GIB, Inventory, job_devices
-from waylab_site.model import SERVICES_QUEUE, Node, Profile, Site
+from waylab_site.model import SERVICES_QUEUE, HomesKind, Node, Profile, Site
 from waylab_site.positions import Path
 
 
@@ -28,9 +28,13 @@ def problems(site: Site, inventory: Inventory) -> tuple[Problem, ...]:
         *_doubled("nodes", (node.name for node in site.nodes)),
         *_doubled("queues", (queue.name for queue in site.queues)),
         *_doubled("profiles", (profile.name for profile in site.profiles)),
+        *_doubled("images", (image.name for image in site.images)),
+        *_doubled("shares", (share.name for share in site.shares)),
         *_nodes(site),
         *_queues(site),
+        *_images(site),
         *_profiles(site, inventory),
+        *_homes_and_shares(site),
     )
 
 
@@ -63,13 +67,29 @@ def _nodes(site: Site) -> Iterator[Problem]:
         elif node.is_local:
             local = node.name
         elif node.devices == "auto":
+            why = "they are simulated" if node.is_simulated else "it is another machine"
             yield Problem(
                 ("nodes", index, "devices"),
-                f"the devices of {node.name!r} cannot be found by themselves, as it "
-                "is another machine",
+                f"the devices of {node.name!r} cannot be found by themselves, as {why}",
                 "Declare them with [[nodes.devices]] (model, count, memory_gib), or "
                 'say devices = "cpu".',
             )
+        yield from _engine(node, ("nodes", index))
+
+
+def _engine(node: Node, path: Path) -> Iterator[Problem]:
+    if node.is_simulated and node.address != "local":
+        yield Problem(
+            (*path, "address"),
+            f"{node.name!r} is simulated, and thus on the hub's machine",
+            "Remove the address, or name a real engine.",
+        )
+    if node.engine_tls and not node.engine.startswith("tcp://"):
+        yield Problem(
+            (*path, "engine_tls"),
+            f"the engine of {node.name!r} is {node.engine!r}, which uses no TLS",
+            'Say engine = "tcp://host:2376", or remove engine_tls.',
+        )
 
 
 def _queues(site: Site) -> Iterator[Problem]:
@@ -92,6 +112,47 @@ def _queues(site: Site) -> Iterator[Problem]:
         yield from _unknown(("queues", index, "nodes"), queue.nodes, names)
 
 
+def _images(site: Site) -> Iterator[Problem]:
+    nodes = {node.name for node in site.nodes}
+    images = {image.name for image in site.images}
+    for index, image in enumerate(site.images):
+        if image.nodes != "all":
+            yield from _unknown(("images", index, "nodes"), image.nodes, nodes)
+    for index, queue in enumerate(site.queues):
+        if queue.image is not None:
+            path: Path = ("queues", index, "image")
+            yield from _unknown(path, (queue.image,), images, "image")
+    for index, profile in enumerate(site.profiles):
+        if profile.images != "all":
+            path = ("profiles", index, "images")
+            yield from _unknown(path, profile.images, images, "image")
+
+
+def _homes_and_shares(site: Site) -> Iterator[Problem]:
+    homes = site.homes
+    if homes.kind is HomesKind.FOLDER and "{user}" not in (homes.path or ""):
+        yield Problem(
+            ("homes", "path"),
+            f"the homes' path is {homes.path!r}, the same for every user",
+            'Write one with {user} in it, as path = "/srv/homes/{user}".',
+        )
+    mounts: dict[str, str] = {}
+    for index, share in enumerate(site.shares):
+        if (share.path is None) == (share.volume is None):
+            yield Problem(
+                ("shares", index),
+                f"the share {share.name!r} needs either a path or a volume",
+                "Give one of the two.",
+            )
+        other = mounts.setdefault(share.mount, share.name)
+        if other != share.name:
+            yield Problem(
+                ("shares", index, "mount"),
+                f"{share.name!r} and {other!r} are both mounted at {share.mount}",
+                "Mount each at a place of its own.",
+            )
+
+
 def _profiles(site: Site, inventory: Inventory) -> Iterator[Problem]:
     names = {node.name for node in site.nodes}
     for index, profile in enumerate(site.profiles):
@@ -101,7 +162,8 @@ def _profiles(site: Site, inventory: Inventory) -> Iterator[Problem]:
             yield from unknown
             if unknown:
                 continue
-        if profile.gpu_model and not profile.gpus:
+        yield from _bounds(profile, path)
+        if profile.gpu_model and not profile.most_gpus:
             yield Problem(
                 (*path, "gpu_model"),
                 f"the profile {profile.name!r} names a GPU model and asks for no GPU",
@@ -121,6 +183,24 @@ def _profiles(site: Site, inventory: Inventory) -> Iterator[Problem]:
             )
 
 
+def _bounds(profile: Profile, path: Path) -> Iterator[Problem]:
+    if profile.max_gpus is not None and profile.max_gpus < profile.gpus:
+        yield Problem(
+            (*path, "max_gpus"),
+            f"the profile {profile.name!r} gives {profile.gpus} GPUs, more than its "
+            f"max_gpus of {profile.max_gpus}",
+            "Raise max_gpus, or lower gpus.",
+        )
+    longest = profile.max_time_limit_hours
+    if longest is not None and longest < (profile.time_limit_hours or 0):
+        yield Problem(
+            (*path, "max_time_limit_hours"),
+            f"the profile {profile.name!r} lasts {profile.time_limit_hours:g} hours, "
+            f"longer than its max_time_limit_hours of {longest:g}",
+            "Raise max_time_limit_hours, or lower time_limit_hours.",
+        )
+
+
 def _shortage(profile: Profile, node: Node, inventory: Inventory) -> str:
     """Say why a node cannot satisfy a profile; empty if it can."""
     cores, memory_gib = node.cores, node.memory_gib
@@ -134,38 +214,51 @@ def _shortage(profile: Profile, node: Node, inventory: Inventory) -> str:
             f"{node.name} has {memory_gib:.1f} GiB of memory, {profile.memory_gib:g} "
             "are asked for"
         )
-    if profile.gpus:
-        models = _gpu_models(node, inventory)
-        fitting = [
-            model
-            for model in models
-            if profile.gpu_model is None or profile.gpu_model in model
-        ]
-        if profile.gpus > len(fitting):
+    if profile.most_gpus and profile.mig_profile is None:
+        fitting = [gpu for gpu in _gpus(node, inventory) if _fits(gpu, profile)]
+        if profile.most_gpus > len(fitting):
             kind = f"{profile.gpu_model} " if profile.gpu_model else ""
+            least = profile.gpu_min_memory_gib
+            size = f" with {least:g} GiB" if least else ""
             return (
-                f"{node.name} has {len(fitting)} {kind}GPUs, {profile.gpus} are asked "
-                "for"
+                f"{node.name} has {len(fitting)} {kind}GPUs{size}, "
+                f"{profile.most_gpus} are asked for"
             )
     return ""
 
 
-def _gpu_models(node: Node, inventory: Inventory) -> list[str]:
+def _gpus(node: Node, inventory: Inventory) -> list[tuple[str, float]]:
+    """List model and memory (GiB) of a node's GPUs."""
     if isinstance(node.devices, tuple):
-        return [group.model for group in node.devices for _ in range(group.count)]
+        return [
+            (group.model, group.memory_gib)
+            for group in node.devices
+            for _ in range(group.count)
+        ]
     chosen = set(job_devices(node, inventory))
-    return [gpu.model for gpu in inventory.gpus if gpu.uuid in chosen]
+    return [
+        (gpu.model, gpu.memory_bytes / GIB)
+        for gpu in inventory.gpus
+        if gpu.uuid in chosen
+    ]
+
+
+def _fits(gpu: tuple[str, float], profile: Profile) -> bool:
+    model, memory_gib = gpu
+    wanted = (profile.gpu_model or "").casefold()
+    return wanted in model.casefold() and memory_gib >= profile.gpu_min_memory_gib
 
 
 def _unknown(
-    path: Path, named: tuple[str, ...], known: Iterable[str]
+    path: Path, named: tuple[str, ...], known: Iterable[str], what: str = "node"
 ) -> Iterator[Problem]:
     known = set(known)
     for name in named:
         if name not in known:
-            yield Problem(
-                path, f"there is no node {name!r}", f"Name one of {_listed(known)}."
+            choice = (
+                f"Name one of {_listed(known)}." if known else f"Add a [[{what}s]]."
             )
+            yield Problem(path, f"there is no {what} {name!r}", choice)
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -16,7 +16,9 @@ GPUS = Inventory(
     memory_bytes=32 * GIB,
 )
 DEFAULT = default_text(MACHINE)
-TWO_NODES = Path(__file__).parents[2] / "templates" / "sites" / "two-nodes.toml"
+SITES = Path(__file__).parents[2] / "templates" / "sites"
+TWO_NODES = SITES / "two-nodes.toml"
+SIMULATED = SITES / "two-nodes-simulated.toml"
 
 
 def _complaint(text: str, inventory: Inventory = MACHINE) -> str:
@@ -157,3 +159,108 @@ def test_an_unreadable_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "waylab.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(SiteFileError, match="readable UTF-8"):
         load(tmp_path / "waylab.toml", MACHINE)
+
+
+@pytest.mark.parametrize(
+    ("added", "complaint"),
+    [
+        (
+            '[[images]]\nname = "lab"\ntitle = "Lab"\nreference = "Lab Image"\n',
+            "Make it an image's reference, as 'waylab/vision:1'.",
+        ),
+        (
+            '[[images]]\nname="lab"\ntitle="Lab"\nreference="lab:1"\nnodes=["gpu1"]\n',
+            "there is no node 'gpu1'. Name one of 'local'.",
+        ),
+        (
+            '[[profiles]]\nname = "a"\ntitle = "A"\nimages = ["lab"]\n',
+            "there is no image 'lab'. Add a [[images]].",
+        ),
+        (
+            '[[queues]]\nname = "a"\nimage = "lab"\n',
+            "there is no image 'lab'. Add a [[images]].",
+        ),
+        (
+            '[[profiles]]\nname="a"\ntitle="A"\ngpus=2\nmax_gpus=1\n',
+            "gives 2 GPUs, more than its max_gpus of 1",
+        ),
+        (
+            '[[profiles]]\nname="a"\ntitle="A"\ngpus=1\nmax_gpus=3\n',
+            "local has 2 GPUs, 3 are asked for",
+        ),
+        (
+            '[[profiles]]\nname="a"\ntitle="A"\ngpus=1\ngpu_min_memory_gib=141\n',
+            "local has 0 GPUs with 141 GiB, 1 are asked for",
+        ),
+        (
+            '[[profiles]]\nname="a"\ntitle="A"\ntime_limit_hours=9\n'
+            "max_time_limit_hours=8\n",
+            "lasts 9 hours, longer than its max_time_limit_hours of 8",
+        ),
+        (
+            '[[shares]]\nname = "data"\nmount = "/data"\n',
+            "the share 'data' needs either a path or a volume",
+        ),
+        (
+            '[[shares]]\nname="data"\nmount="/data"\npath="/srv"\nvolume="data"\n',
+            "the share 'data' needs either a path or a volume",
+        ),
+        (
+            '[[shares]]\nname="a"\nmount="/data"\npath="/a"\n'
+            '[[shares]]\nname="b"\nmount="/data"\npath="/b"\n',
+            "'b' and 'a' are both mounted at /data",
+        ),
+        (
+            '[[shares]]\nname="a"\nmount="/data"\npath="/srv/../etc"\n',
+            "Make it an absolute path without '..' and ':'.",
+        ),
+        (
+            '[homes]\nkind = "folder"\npath = "/srv/homes"\n',
+            "the same for every user. Write one with {user} in it",
+        ),
+        (
+            '[[nodes]]\nname = "b"\nengine = "simulated"\n',
+            "cannot be found by themselves, as they are simulated",
+        ),
+        (
+            '[[nodes]]\nname="b"\naddress="b.org"\nengine="simulated"\ndevices="cpu"\n',
+            "'b' is simulated, and thus on the hub's machine",
+        ),
+        (
+            '[[nodes]]\nname="b"\naddress="b.org"\nengine="ssh://b"\n'
+            'engine_tls="/etc/tls"\ndevices="cpu"\n',
+            "the engine of 'b' is 'ssh://b', which uses no TLS",
+        ),
+        (
+            '[[nodes]]\nname="b"\naddress="b.org"\nengine="docker"\ndevices="cpu"\n',
+            "'simulated' or an address that begins with unix://, tcp:// or ssh://",
+        ),
+    ],
+)
+def test_a_mistake_about_containers_is_named(added: str, complaint: str) -> None:
+    text = f"{DEFAULT}\n{added}"
+
+    said = _complaint(text, GPUS)
+
+    assert complaint in said
+    assert int(said.split(":")[1]) > DEFAULT.count("\n")
+
+
+def test_shared_memory_is_a_quarter_of_the_memory_unless_given() -> None:
+    text = DEFAULT.replace("memory_gib = 1\n", "memory_gib = 1\nshm_gib = 0.75\n", 1)
+
+    given, default = parse(text, "waylab.toml", MACHINE).profiles
+
+    assert given.shared_memory_gib == 0.75
+    assert default.shared_memory_gib == default.memory_gib / 4
+
+
+def test_the_simulated_example_has_the_nodes_of_the_real_one() -> None:
+    real, simulated = load(TWO_NODES, MACHINE), load(SIMULATED, MACHINE)
+
+    assert [node.name for node in simulated.nodes] == ["vision", "nlp"]
+    assert [node.devices for node in simulated.nodes] == [
+        node.devices for node in real.nodes
+    ]
+    assert all(node.is_simulated and node.is_here for node in simulated.nodes)
+    assert simulated.queues == real.queues
