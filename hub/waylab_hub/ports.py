@@ -21,6 +21,7 @@ class Ports:
     proxy_api: int
     hub: int
     tracking: int
+    board: int
 
 
 def choose(path: Path, public: int) -> Ports:
@@ -35,7 +36,7 @@ def choose(path: Path, public: int) -> Ports:
     kept = read(path)
     taken = {public}
     chosen: dict[str, int] = {}
-    for name in ("proxy_api", "hub", "tracking"):
+    for name in ("proxy_api", "hub", "tracking", "board"):
         port = getattr(kept, name) if kept else 0
         if not port or port in taken or not is_free(port):
             port = _free(taken)
@@ -51,7 +52,7 @@ def read(path: Path) -> Ports | None:
     """Give the ports kept in a file, None if there are none that make sense."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-        return replace(Ports(0, 0, 0, 0), **{k: int(v) for k, v in data.items()})
+        return replace(Ports(0, 0, 0, 0, 0), **{k: int(v) for k, v in data.items()})
     except (OSError, ValueError, TypeError, AttributeError):
         return None
 

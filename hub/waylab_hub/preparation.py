@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from waylab_hub import passwords, ports
+from waylab_hub.agents import agents_here
 from waylab_hub.assemble import SUPERVISOR
 from waylab_hub.errors import HubError, StartError
 from waylab_hub.places import proxy_command, templates_root
-from waylab_hub.programs import AGENT, HUB, PROXY, TRACKING, hub_settings_file
+from waylab_hub.programs import HUB, PROXY, TRACKING, hub_settings_file
 from waylab_hub.provisioning import SYSTEM_KEY_FILE, ensure_system_keys
 from waylab_hub.reachable import check_reachable
 from waylab_hub.settings import Environment, HubSettings
@@ -69,8 +70,9 @@ def prepare(
     if state.isolated:
         check_reachable(templates)
     _place_site(state, site_file, inventory)
-    load(state.site_file, inventory)
-    _end_leftovers(state)
+    site = load(state.site_file, inventory)
+    agents = [plan.program for plan in agents_here(site, inventory)]
+    _end_leftovers(state, (*agents, HUB, TRACKING, PROXY))
     chosen = ports.choose(state.ports_file, environment.port)
     users = Users(state.hub / "users.sqlite")
     admin, first = _ensure_admin(users, environment)
@@ -162,7 +164,7 @@ def _ensure_admin(
     return admin, FirstSignIn(admin.name, None if preset else password)
 
 
-def _end_leftovers(state: State) -> None:
+def _end_leftovers(state: State, names: Iterable[str]) -> None:
     """End what a supervisor that was killed left running; labs and jobs go on."""
-    for name in (AGENT, HUB, TRACKING, PROXY):
+    for name in names:
         end_holder(state.lock(name), grace_seconds=10.0)

@@ -8,13 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from waylab_hub.agents import AgentPlan, agents_here
 from waylab_hub.assemble import TRACKING_CLIENT, TRACKING_PREFIX
 from waylab_hub.ports import LOOPBACK, Ports
-from waylab_site.inventory import Inventory, job_devices, job_slots
-from waylab_site.model import Node, Site
+from waylab_site.inventory import Inventory
+from waylab_site.model import Site
 from waylab_site.state import State
 
-PROXY, TRACKING, HUB, AGENT = "proxy", "tracking", "hub", "agent"
+PROXY, TRACKING, HUB = "proxy", "tracking", "hub"
 
 
 @dataclass(frozen=True)
@@ -46,9 +47,13 @@ class Blueprint:
 
 def programs(blueprint: Blueprint) -> tuple[Program, ...]:
     """Give all programs of a site on this machine, in the order of their start."""
-    local = blueprint.site.local_node
-    agent = (_agent(blueprint, local),) if local else ()
-    return (_tracking(blueprint), _proxy(blueprint), _hub(blueprint), *agent)
+    agents = agents_here(blueprint.site, blueprint.inventory)
+    return (
+        _tracking(blueprint),
+        _proxy(blueprint),
+        _hub(blueprint),
+        *(_agent(blueprint, plan) for plan in agents),
+    )
 
 
 def public_url(ports: Ports) -> str:
@@ -151,29 +156,29 @@ def agent_key_file(state: State, node: str) -> Path:
     return state.secrets / f"agent-{node}.json"
 
 
-def _agent(blueprint: Blueprint, node: Node) -> Program:
+def _agent(blueprint: Blueprint, plan: AgentPlan) -> Program:
     state, ports = blueprint.state, blueprint.ports
     settings = {
-        "NODE": node.name,
-        "QUEUES": ",".join(blueprint.site.queues_of(node)),
-        "SLOTS": str(job_slots(node, blueprint.inventory)),
-        "SERVICES_SLOTS": str(blueprint.site.jobs.services_slots),
-        "DEVICES": ",".join(job_devices(node, blueprint.inventory)),
+        "NODE": plan.name,
+        "QUEUES": ",".join(plan.queues),
+        "SLOTS": str(plan.slots),
+        "SERVICES_SLOTS": str(plan.services_slots),
+        "DEVICES": ",".join(plan.devices),
         "API_URL": tracking_url(ports),
         "WEB_URL": web_url(ports),
         "FILES_URL": files_url(ports),
-        "KEY_FILE": str(agent_key_file(state, node.name)),
-        "STATE": str(state.agent(node.name)),
+        "KEY_FILE": str(agent_key_file(state, plan.name)),
+        "STATE": str(state.agent(plan.name)),
         "HOMES": str(state.homes),
         "ISOLATED": "true" if state.isolated else "false",
     }
     prefixed = {f"WAYLAB_AGENT_{name}": value for name, value in settings.items()}
     return Program(
-        name=AGENT,
+        name=plan.program,
         argv=(sys.executable, "-m", "waylab_agent"),
         environment={**blueprint.base_environment, **prefixed},
         folder=state.agents,
-        log=state.log(AGENT),
+        log=state.log(plan.program),
         grace_seconds=30.0,
         full_stop=signal.SIGINT,
     )

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 import httpx
 
 from waylab_hub.ports import LOOPBACK, Ports
-from waylab_hub.programs import AGENT, HUB, PROXY, TRACKING, public_url, tracking_url
+from waylab_hub.programs import HUB, PROXY, TRACKING, public_url, tracking_url
 from waylab_spawner.errors import TrackingError
 from waylab_spawner.tracking import Tracking
 
@@ -24,9 +24,12 @@ def probes(
     client: httpx.AsyncClient,
     proxy_token: str,
     tracking: Tracking,
-    node: str | None,
+    agents: Mapping[str, str],
 ) -> dict[str, Probe]:
-    """Give a question for each program that is true once it answers."""
+    """Give a question for each program that is true once it answers.
+
+    `agents` gives the node of each agent by its program's name.
+    """
     proxy = f"http://{LOOPBACK}:{ports.proxy_api}/api/routes"
     found: dict[str, Probe] = {
         PROXY: _answers(client, proxy, {"Authorization": f"token {proxy_token}"}),
@@ -37,8 +40,8 @@ def probes(
             _answers(client, f"{public_url(ports)}/hub/health"),
         ),
     }
-    if node is not None:
-        found[AGENT] = _Workers(tracking, f"{node}:")
+    for program, node in agents.items():
+        found[program] = _Workers(tracking, f"{node}:")
     return found
 
 

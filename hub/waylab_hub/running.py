@@ -12,12 +12,12 @@ from typing import Any
 import httpx
 
 from waylab_hub import control
+from waylab_hub.agents import agents_here
 from waylab_hub.assemble import SUPERVISOR
 from waylab_hub.errors import ControlError, HubError
 from waylab_hub.hub_api import HubApi
 from waylab_hub.preparation import Prepared, base_environment, write_hub_settings
 from waylab_hub.programs import (
-    AGENT,
     HUB,
     PROXY,
     TRACKING,
@@ -64,7 +64,10 @@ class Running:
         self._tracking = Tracking(
             tracking_url(prepared.ports), ensure_system_keys(prepared.state)
         )
-        self._node = self._site().local_node
+        self._agents = {
+            plan.program: plan.name
+            for plan in agents_here(self._site(), prepared.inventory)
+        }
         self._supervisor = Supervisor(
             prepared.state,
             self._programs(),
@@ -73,7 +76,7 @@ class Running:
                 client=self._client,
                 proxy_token=prepared.state.secret("proxy-token"),
                 tracking=self._tracking,
-                node=self._node.name if self._node else None,
+                agents=self._agents,
             ),
             {PROXY: self._renew_routes},
         )
@@ -123,21 +126,21 @@ class Running:
         state, supervisor = self._prepared.state, self._supervisor
         for name in (TRACKING, PROXY, HUB):
             supervisor.start(name)
-        node = self._node
-        if node and agent_key_file(state, node.name).exists():
-            supervisor.start(AGENT)
+        for program, node in self._agents.items():
+            if agent_key_file(state, node).exists():
+                supervisor.start(program)
         await supervisor.wait_ready(TRACKING)
         await self._provision()
-        if node:
-            supervisor.start(AGENT)
+        for program in self._agents:
+            supervisor.start(program)
         for name in supervisor.names:
             await supervisor.wait_ready(name)
         self._follow = asyncio.create_task(self._follow_removals())
 
     async def _provision(self) -> None:
         prepared = self._prepared
-        if self._node:
-            await ensure_agent_keys(prepared.state, self._tracking, self._node.name)
+        for node in self._agents.values():
+            await ensure_agent_keys(prepared.state, self._tracking, node)
         await ensure_operator(
             prepared.state, self._tracking, prepared.ports, prepared.admin
         )
@@ -172,8 +175,8 @@ class Running:
             with contextlib.suppress(asyncio.CancelledError, HubError, TrackingError):
                 await self._follow
             self._follow = None
-        agent = [supervisor.stop(AGENT)] if AGENT in supervisor.names else []
-        await asyncio.gather(self._end_labs(), *agent)
+        agents = [supervisor.stop(program) for program in self._agents]
+        await asyncio.gather(self._end_labs(), *agents)
         await supervisor.stop(HUB)
         await self._sweep_labs()
         await asyncio.gather(supervisor.stop(PROXY), supervisor.stop(TRACKING))

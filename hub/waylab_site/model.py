@@ -23,6 +23,8 @@ from pydantic import (
 
 SERVICES_QUEUE = "services"
 """The queue for controllers (pipelines, HPO); every site has it."""
+HUB_NODE = "hub"
+"""What the hub's machine is called where it is none of the site's nodes."""
 
 Name = Annotated[
     str,

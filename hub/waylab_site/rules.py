@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from waylab_site.inventory import GIB, Inventory, job_devices
-from waylab_site.model import SERVICES_QUEUE, HomesKind, Node, Profile, Site
+from waylab_site.model import HUB_NODE, SERVICES_QUEUE, HomesKind, Node, Profile, Site
 from waylab_site.positions import Path
 
 
@@ -73,6 +73,12 @@ def _nodes(site: Site) -> Iterator[Problem]:
                 f"the devices of {node.name!r} cannot be found by themselves, as {why}",
                 "Declare them with [[nodes.devices]] (model, count, memory_gib), or "
                 'say devices = "cpu".',
+            )
+        elif node.name == HUB_NODE and not node.is_local:
+            yield Problem(
+                ("nodes", index, "name"),
+                f"{HUB_NODE!r} is what the hub's own machine is called",
+                "Give this node another name.",
             )
         yield from _engine(node, ("nodes", index))
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,14 +15,14 @@ from waylab_site.state import State
 
 CPUS = Inventory((), 8, 32 * GIB)
 GPUS = Inventory((Gpu("GPU-1", "A100", GIB), Gpu("GPU-2", "A100", GIB)), 8, 32 * GIB)
-TWO_NODES = Path(__file__).parents[2] / "templates" / "sites" / "two-nodes.toml"
+SITES = Path(__file__).parents[2] / "templates" / "sites"
 
 
 def _blueprint(tmp_path: Path, inventory: Inventory = CPUS) -> Blueprint:
     return Blueprint(
         state=State.open(tmp_path / "state", open_root=tmp_path / "open"),
         site=parse(default_text(inventory), "waylab.toml", inventory),
-        ports=Ports(public=8000, proxy_api=8001, hub=8002, tracking=8003),
+        ports=Ports(public=8000, proxy_api=8001, hub=8002, tracking=8003, board=8004),
         inventory=inventory,
         proxy_command=("/opt/proxy",),
         base_environment={"PATH": "/usr/bin"},
@@ -67,22 +68,35 @@ def test_a_node_with_gpus_runs_one_job_on_each(tmp_path: Path) -> None:
     assert agent["WAYLAB_AGENT_DEVICES"] == "GPU-1,GPU-2"
 
 
-def test_a_site_without_this_machine_has_no_agent_here(tmp_path: Path) -> None:
-    default = _blueprint(tmp_path)
-    remote = Blueprint(
-        state=default.state,
-        site=load(TWO_NODES, CPUS),
-        ports=default.ports,
-        inventory=CPUS,
-        proxy_command=default.proxy_command,
-        base_environment={},
-    )
+def _with_site(blueprint: Blueprint, name: str) -> Blueprint:
+    return replace(blueprint, site=load(SITES / name, CPUS))
 
-    assert [program.name for program in programs(remote)] == [
-        "tracking",
-        "proxy",
-        "hub",
-    ]
+
+def test_a_site_without_this_machine_has_an_agent_for_services(tmp_path: Path) -> None:
+    remote = _with_site(_blueprint(tmp_path), "two-nodes.toml")
+
+    made = {program.name: program.environment for program in programs(remote)}
+
+    assert "agent-vision" not in made
+    assert made["agent"]["WAYLAB_AGENT_NODE"] == "hub"
+    assert made["agent"]["WAYLAB_AGENT_SLOTS"] == "0"
+    assert made["agent"]["WAYLAB_AGENT_SERVICES_SLOTS"] == "8"
+
+
+def test_simulated_nodes_have_their_agents_here(tmp_path: Path) -> None:
+    simulated = _with_site(_blueprint(tmp_path), "two-nodes-simulated.toml")
+
+    queues = {
+        program.name: program.environment["WAYLAB_AGENT_QUEUES"]
+        for program in programs(simulated)
+        if program.name.startswith("agent")
+    }
+
+    assert queues == {
+        "agent-vision": "vision,default",
+        "agent-nlp": "nlp,regression,default",
+        "agent": "",
+    }
 
 
 @pytest.mark.parametrize("name", ["tracking", "proxy", "hub", "agent"])

@@ -215,6 +215,10 @@ def test_an_unreadable_file_is_named(tmp_path: Path) -> None:
             "Make it an absolute path without '..' and ':'.",
         ),
         (
+            '[[nodes]]\nname = "hub"\naddress = "b.org"\ndevices = "cpu"\n',
+            "'hub' is what the hub's own machine is called",
+        ),
+        (
             '[homes]\nkind = "folder"\npath = "/srv/homes"\n',
             "the same for every user. Write one with {user} in it",
         ),
