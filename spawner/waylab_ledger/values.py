@@ -115,6 +115,8 @@ class Request:
     `key` makes it idempotent: a second request with the same key gets the first one's
     answer. `priority` is a rank, smaller is sooner (0 high, 1 medium, 2 low). A job's
     `queue` is the ClearML queue that it waits in. `note` is what the board shows.
+    `options` are a lab's user options as JSON text: with them it is started when its
+    ticket's turn comes.
     """
 
     key: str
@@ -127,6 +129,7 @@ class Request:
     queue: str | None = None
     limit_seconds: int | None = None
     note: str = ""
+    options: str = ""
 
 
 class LeaseState(StrEnum):
