@@ -8,6 +8,7 @@ board that is away or starting is asked for at most `patience_seconds`.
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -28,7 +29,6 @@ from waylab_ledger.errors import (
 )
 from waylab_ledger.values import Lease, NodeReport, Proof, Request, Ticket
 from waylab_ledger.wire import (
-    AT_HEADER,
     Answer,
     BoardState,
     Orders,
@@ -61,7 +61,6 @@ __all__ = [
     "NotFound",
     "Refused",
 ]
-_BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
 
 
 class BoardUnreachable(LedgerError):
@@ -137,7 +136,9 @@ class BoardClient:
             Refused: the site has nothing that would do, ever.
             BoardUnreachable: no answer in time; the lease may be there nevertheless.
         """
-        return await self._send(_request(request, taker, options))
+        if options is not None:
+            request = replace(request, options=json.dumps(dict(options)))
+        return await self._send(_request(request, taker))
 
     async def take(self, lease: str, taker: str) -> Lease:
         """Take a lease that is set aside.
@@ -216,8 +217,8 @@ class NodeBoard:
         """Nothing is sent before the first call; `token` is bound to the node."""
         self._url = url
         self._patience = patience_seconds
-        # When an answer came, by this machine's clock and by the board's.
-        self._heard: deque[tuple[datetime, datetime]] = deque(maxlen=64)
+        # When an answer came, and the ledger's version that it told.
+        self._heard: deque[tuple[datetime, int]] = deque(maxlen=64)
         self._http = httpx.Client(
             base_url=url.rstrip("/") + API,
             headers={"Authorization": f"token {token}"},
@@ -258,13 +259,18 @@ class NodeBoard:
     def report(self, report: NodeReport) -> Orders:
         """Say what the node sees, and hear what is to be done.
 
-        `began_at` is by this machine's clock. The board is told the last moment of
-        its own clock that certainly lay before it: no clock need be right. A report
-        that began before the board was ever heard proves nothing absent.
+        Where `seen` is None it is filled in: the version that was heard last before
+        `began_at`, by this machine's clock. A look that began before the board was
+        ever heard proves nothing absent.
         """
-        sent = replace(report, began_at=self._certainly_before(report.began_at))
+        seen = report.seen
+        if seen is None:
+            seen = self._heard_before(report.began_at)
         path = f"/nodes/{_q(report.node)}/report"
-        return self._send(_Call("POST", path, _reader(Orders), encode(sent)))
+        body = encode(replace(report, seen=seen))
+        orders = self._send(_Call("POST", path, _reader(Orders), body))
+        self._heard.append((datetime.now(UTC), orders.version))
+        return orders
 
     def take(self, lease: str, taker: str) -> Lease:
         """Take a lease that is set aside.
@@ -304,11 +310,11 @@ class NodeBoard:
         """Say that a queue has changed: the board looks at it now."""
         self._send(_Call("POST", "/hint", _nothing, {"queue": queue}))
 
-    def _certainly_before(self, moment: datetime) -> datetime:
-        for here, there in reversed(self._heard):
+    def _heard_before(self, moment: datetime) -> int:
+        for here, version in reversed(self._heard):
             if here <= moment:
-                return there
-        return _BEFORE_ALL
+                return version
+        return 0
 
     def _send(self, call: _Call[T]) -> T:
         patience = _Patience(self._url, self._patience)
@@ -319,17 +325,9 @@ class NodeBoard:
                 pause = patience.after(str(error) or type(error).__name__)
             else:
                 if answer.status_code not in _AWAY:
-                    self._hear(answer)
                     return _read(call, answer)
                 pause = patience.after(f"HTTP {answer.status_code}")
             time.sleep(pause)
-
-    def _hear(self, answer: httpx.Response) -> None:
-        try:
-            there = datetime.fromisoformat(answer.headers[AT_HEADER])
-        except (KeyError, ValueError):
-            return
-        self._heard.append((datetime.now(UTC), there))
 
 
 class _Patience:
@@ -358,9 +356,7 @@ class _Patience:
         return pause
 
 
-def _request(
-    request: Request, taker: str | None, options: Mapping[str, Any] | None
-) -> _Call[Lease | Ticket]:
+def _request(request: Request, taker: str | None) -> _Call[Lease | Ticket]:
     def read(data: Any) -> Lease | Ticket:
         answer = decode(Answer, data)
         given = answer.lease or answer.ticket
@@ -369,11 +365,7 @@ def _request(
             raise WireError(msg)
         return given
 
-    body = {
-        "request": encode(request),
-        "taker": taker,
-        "options": None if options is None else dict(options),
-    }
+    body = {"request": encode(request), "taker": taker}
     return _Call("POST", "/requests", read, body)
 
 

@@ -22,9 +22,6 @@ from waylab_ledger.values import (
     TicketState,
 )
 
-AT_HEADER = "Waylab-At"
-"""In every answer of the board: its clock when it answered."""
-
 Value = TypeVar("Value")
 
 
@@ -46,13 +43,14 @@ class Orders:
 
     `orphans` are to be stopped and removed. `grants` are set aside for jobs and wait
     to be taken. `stop` names leases whose jobs are to end, `reasons` says why
-    (`timeout`, `aborted`).
+    (`timeout`, `aborted`). `version` is the ledger's when it had read the report.
     """
 
     orphans: tuple[Found, ...] = ()
     grants: tuple[Lease, ...] = ()
     stop: tuple[str, ...] = ()
     reasons: dict[str, str] = field(default_factory=dict)
+    version: int = 0
 
 
 @dataclass(frozen=True)
