@@ -1,35 +1,39 @@
 # ruff: noqa: N818 - conditions are named as the domain names them.
-"""What can go wrong with the ledger.
+"""What can go wrong in the ledger.
 
-::
-
-    LedgerError
-    ├── Refused      the request can never be satisfied: the text says what there is
-    ├── LeaseGone    the lease is not there to be taken or used any more
-    ├── NotFound     no such lease, ticket or node
-    └── Conflict     the change does not fit the present state
-
-`waylab_ledger.client` adds what can go wrong on the way to the board.
+LedgerError
+├── Refused           no node of the site could ever satisfy the request
+├── NotFound          there is no such lease, ticket or node
+├── LeaseGone         the lease is over, or somebody else's
+├── Conflict          the change contradicts what the ledger knows
+└── StoreUnavailable  the database did not answer, or not in time
 """
-
-from __future__ import annotations
 
 
 class LedgerError(Exception):
-    """Any error of this package."""
+    """The root of the ledger's errors; its text is for people."""
 
 
 class Refused(LedgerError):
-    """The request can never be satisfied: the text says what there is."""
-
-
-class LeaseGone(LedgerError):
-    """The lease is not there to be taken or used any more: the text says why."""
+    """Nothing on the site could ever satisfy the request: the text says what is."""
 
 
 class NotFound(LedgerError):
-    """There is no such lease, ticket or node."""
+    """There is no such thing."""
+
+
+class LeaseGone(LedgerError):
+    """The lease cannot be used any more; `reason` says why."""
+
+    def __init__(self, reason: str) -> None:
+        """Take the reason, a sentence."""
+        super().__init__(reason)
+        self.reason = reason
 
 
 class Conflict(LedgerError):
-    """The change does not fit the present state: the text says what it is."""
+    """The change contradicts what the ledger knows; nothing was changed."""
+
+
+class StoreUnavailable(LedgerError):
+    """The database did not do what it was asked for; whether it did is unknown."""

@@ -179,7 +179,10 @@ class Lease:
 
     `taker` is the process (an id made anew at each of its starts) that took the lease
     and may be starting its holder. `take_by` is set while it is pending; `until` is
-    the end of its time limit, counted from `started_at`.
+    the end of its time limit, counted from `started_at`. `engine_id` and `found` name
+    the engine and the container that it was activated with (`engine_id` is None for
+    a process). Only a look that began after the ledger's version `known_version` was
+    told proves that the holder is gone. `before` is the state that it was lost from.
     """
 
     id: str
@@ -197,6 +200,15 @@ class Lease:
     proof: Proof | None = None
     reason: str = ""
     """Why it is lost or releasing, in a sentence."""
+    engine_id: str | None = None
+    found: str | None = None
+    known_version: int = 0
+    before: LeaseState | None = None
+
+    @property
+    def was_activated(self) -> bool:
+        """Whether its holder is known to have run."""
+        return self.started_at is not None
 
 
 class TicketState(StrEnum):
@@ -213,7 +225,10 @@ class Ticket:
     """A place in the line for a lease.
 
     `reason` tells why it was closed. Within one queue the order of the queue rules
-    (`queue_position`, from 0), whatever the time of creation.
+    (`queue_position`, from 0), whatever the time of creation. `serial` counts arrivals;
+    it orders them whatever the clocks say. `overtaken` counts the later requests that
+    took what this one could have used; at the bound of it a node, `target`, is kept
+    for this one.
     """
 
     id: str
@@ -224,6 +239,9 @@ class Ticket:
     lease: str | None = None
     closed_at: datetime | None = None
     reason: str = ""
+    serial: int = 0
+    overtaken: int = 0
+    target: str | None = None
 
 
 class NodeState(StrEnum):
@@ -255,8 +273,11 @@ class NodeReport:
     """What a node's agent sees at one moment.
 
     `complete` says that `found` is everything there is, read from the right engine
-    after `began_at`; only such a report proves an absence. `utilisation` is by device,
-    `{"gpu_percent": …, "memory_used_bytes": …}`.
+    after `began_at`; only such a report proves an absence. `seen` is the version that
+    the ledger's last answer told before the look began: it orders the look among the
+    ledger's changes without any clock; without it `began_at` has to do. `processes`
+    says that `found` has every marked process too, whoever started it.
+    `utilisation` is by device, `{"gpu_percent": …, "memory_used_bytes": …}`.
     """
 
     node: str
@@ -268,3 +289,5 @@ class NodeReport:
     engine_id: str | None = None
     utilisation: dict[str, dict[str, float]] = field(default_factory=dict)
     trouble: str = ""
+    seen: int | None = None
+    processes: bool = False

@@ -1,0 +1,410 @@
+"""The ledger in SQLite or PostgreSQL: what was answered for survives a power cut."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from pydantic import TypeAdapter
+from sqlalchemy import event as sa_event
+
+from waylab_ledger import tables
+from waylab_ledger.book import Book, Changes, Epoch, NodeRecord, State
+from waylab_ledger.errors import Conflict, LedgerError, StoreUnavailable
+from waylab_ledger.values import Lease, LeaseState, Ticket, TicketState
+from waylab_ledger.views import Event, EventKind
+
+_LEASE: TypeAdapter[Lease] = TypeAdapter(Lease)
+_TICKET: TypeAdapter[Ticket] = TypeAdapter(Ticket)
+_NODE: TypeAdapter[NodeRecord] = TypeAdapter(NodeRecord)
+_EPOCH: TypeAdapter[Epoch] = TypeAdapter(Epoch)
+_EVENT: TypeAdapter[Event] = TypeAdapter(Event)
+
+
+class DatabaseStore:
+    """Keeps the ledger in a database; transactions exclude each other.
+
+    The open part is kept in memory between transactions, too, and read anew whenever
+    the database's version is another.
+    """
+
+    def __init__(self, url: str, *, wait_seconds: float = 10.0) -> None:
+        """Open the database and bring its schema up to date.
+
+        Raises:
+            StoreUnavailable: it cannot be opened.
+        """
+        self._engine = _engine(url, wait_seconds)
+        self._cache: State | None = None
+        self._lock = threading.RLock()
+        try:
+            self._migrate()
+        except (sa.exc.OperationalError, sa.exc.DatabaseError) as error:
+            msg = f"The ledger's database cannot be opened: {_said(error)}"
+            raise StoreUnavailable(msg) from error
+
+    @contextmanager
+    def transaction(self, new_id: Callable[[], str]) -> Iterator[Book]:
+        """Give a book; store its changes at the end."""
+        with self._lock:
+            cached, self._cache = self._cache, None
+            try:
+                with self._engine.begin() as connection:
+                    state = self._current(connection, cached)
+                    book = Book(state.copy(), _Rows(connection), new_id)
+                    yield book
+                    if book.changes:
+                        book.state.version = book.version
+                        _write(connection, book)
+                        state = book.state
+            except LedgerError:
+                self._cache = cached
+                raise
+            except sa.exc.IntegrityError as error:
+                msg = f"The database forbids the change: {_said(error)}"
+                raise Conflict(msg) from error
+            except sa.exc.DBAPIError as error:
+                msg = f"The ledger's database failed: {_said(error)}"
+                raise StoreUnavailable(msg) from error
+            self._cache = state
+
+    def events(self, after: int, limit: int) -> tuple[Event, ...]:
+        """Give events in order."""
+        query = (
+            sa.select(tables.events.c.doc)
+            .where(tables.events.c.number > after)
+            .order_by(tables.events.c.number)
+            .limit(limit)
+        )
+        return tuple(_EVENT.validate_json(row.doc) for row in self._read(query))
+
+    def holdings(
+        self, since: datetime, until: datetime
+    ) -> list[tuple[Event, datetime | None]]:
+        """Give grants that overlap a span, each with the time of its release."""
+        granted, released = tables.events.alias(), tables.events.alias()
+        both = sa.and_(
+            released.c.lease == granted.c.lease,
+            released.c.kind == EventKind.LEASE_RELEASED.value,
+        )
+        query = (
+            sa.select(granted.c.doc, released.c.at)
+            .select_from(granted.outerjoin(released, both))
+            .where(
+                granted.c.kind == EventKind.LEASE_GRANTED.value,
+                granted.c.at < until.timestamp(),
+                sa.or_(released.c.at.is_(None), released.c.at > since.timestamp()),
+            )
+        )
+        return [
+            (_EVENT.validate_json(row.doc), _moment(row.at))
+            for row in self._read(query)
+        ]
+
+    def durations(self, limit: int) -> list[tuple[str, float]]:
+        """Give holder kind and seconds of the leases that ended last."""
+        leases = tables.leases.c
+        query = (
+            sa.select(leases.holder, leases.started_at, leases.released_at)
+            .where(leases.released_at.is_not(None), leases.started_at.is_not(None))
+            .order_by(leases.released_at.desc())
+            .limit(limit)
+        )
+        return [
+            (row.holder.split(":", 1)[0], row.released_at - row.started_at)
+            for row in self._read(query)
+        ]
+
+    def audit(self, state: State) -> tuple[str, ...]:
+        """Compare every open row with a state."""
+        with self._lock, self._engine.begin() as connection:
+            stored = _load(connection)
+        names = ("nodes", "leases", "tickets", "holds", "epochs")
+        return tuple(
+            f"stored {name} are not those in memory: {a} / {b}"
+            for name in names
+            if (a := getattr(stored, name)) != (b := getattr(state, name))
+        )
+
+    def close(self) -> None:
+        """Close the connections."""
+        with self._lock:
+            self._engine.dispose()
+
+    def _current(self, connection: sa.Connection, cached: State | None) -> State:
+        version = connection.execute(_VERSION).scalar_one()
+        return cached if cached and cached.version == version else _load(connection)
+
+    def _read(self, query: sa.Select[Any]) -> list[sa.Row[Any]]:
+        try:
+            with self._lock, self._engine.begin() as connection:
+                return list(connection.execute(query))
+        except sa.exc.DBAPIError as error:
+            msg = f"The ledger's database failed: {_said(error)}"
+            raise StoreUnavailable(msg) from error
+
+    def _migrate(self) -> None:
+        # alembic costs 0.2 s of imports.
+        from alembic import command  # noqa: PLC0415
+        from alembic.config import Config  # noqa: PLC0415
+
+        config = Config()
+        config.set_main_option(
+            "script_location", str(Path(__file__).with_name("migrations"))
+        )
+        with self._engine.begin() as connection:
+            if connection.dialect.name == "postgresql":
+                connection.execute(sa.text("SELECT pg_advisory_xact_lock(87531)"))
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+
+# Whoever has read it has the ledger for itself until its transaction ends: SQLite by
+# BEGIN IMMEDIATE, PostgreSQL by the row's lock.
+_VERSION = sa.select(tables.counters.c.version).with_for_update()
+
+
+class _Rows:
+    """Looks closed things up within a transaction."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+
+    def lease(self, id_: str) -> Lease | None:
+        doc = self._doc(_LEASE_BY_ID, id_)
+        return _LEASE.validate_json(doc) if doc else None
+
+    def ticket(self, id_: str) -> Ticket | None:
+        doc = self._doc(_TICKET_BY_ID, id_)
+        return _TICKET.validate_json(doc) if doc else None
+
+    def last_ticket(self, holder: str) -> Ticket | None:
+        doc = self._doc(_LAST_TICKET, holder)
+        return _TICKET.validate_json(doc) if doc else None
+
+    def answered(self, key: str) -> str | None:
+        return self._doc(_ANSWER, key)
+
+    def epoch(self, id_: str) -> Epoch | None:
+        doc = self._doc(_EPOCH_BY_ID, id_)
+        return _EPOCH.validate_json(doc) if doc else None
+
+    def _doc(self, query: sa.Select[tuple[str]], key: str) -> str | None:
+        found = self._connection.execute(query, {"key": key}).scalar_one_or_none()
+        return None if found is None else str(found)
+
+
+_KEY: sa.BindParameter[str] = sa.bindparam("key")
+_LEASE_BY_ID = sa.select(tables.leases.c.doc).where(tables.leases.c.id == _KEY)
+_TICKET_BY_ID = sa.select(tables.tickets.c.doc).where(tables.tickets.c.id == _KEY)
+_LAST_TICKET = (
+    sa.select(tables.tickets.c.doc)
+    .where(tables.tickets.c.holder == _KEY)
+    .order_by(tables.tickets.c.serial.desc())
+    .limit(1)
+)
+_ANSWER = sa.select(tables.keys.c.answer).where(tables.keys.c.key == _KEY)
+_EPOCH_BY_ID = sa.select(tables.epochs.c.doc).where(tables.epochs.c.id == _KEY)
+
+
+def _engine(url: str, wait_seconds: float) -> sa.Engine:
+    if url.startswith("sqlite"):
+        engine = sa.create_engine(
+            url,
+            poolclass=sa.pool.StaticPool,
+            connect_args={"check_same_thread": False, "timeout": wait_seconds},
+        )
+        sa_event.listen(engine, "connect", _prepare_sqlite)
+        sa_event.listen(engine, "begin", _begin_immediate)
+        return engine
+    milliseconds = int(wait_seconds * 1000)
+    options = f"-c lock_timeout={milliseconds} -c timezone=UTC"
+    return sa.create_engine(
+        url,
+        pool_size=1,
+        pool_pre_ping=True,
+        connect_args={"options": options, "connect_timeout": int(wait_seconds) or 1},
+    )
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # Or sqlite3 begins transactions by itself.
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_immediate(connection: sa.Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _load(connection: sa.Connection) -> State:
+    counted = connection.execute(sa.select(tables.counters)).one()
+    nodes = connection.execute(sa.select(tables.nodes.c.doc)).scalars()
+    leases = connection.execute(
+        sa.select(tables.leases.c.doc).where(
+            tables.leases.c.state != LeaseState.RELEASED.value
+        )
+    ).scalars()
+    tickets = connection.execute(
+        sa.select(tables.tickets.c.doc).where(
+            tables.tickets.c.state != TicketState.CLOSED.value
+        )
+    ).scalars()
+    holds = connection.execute(sa.select(tables.holds))
+    state = State(
+        version=counted.version,
+        serial=counted.serial,
+        events=counted.events,
+        nodes={one.name: one for one in map(_NODE.validate_json, nodes)},
+        leases={one.id: one for one in map(_LEASE.validate_json, leases)},
+        tickets={one.id: one for one in map(_TICKET.validate_json, tickets)},
+        holds={row.device: row.lease for row in holds},
+    )
+    epochs = connection.execute(sa.select(tables.epochs.c.doc)).scalars()
+    state.epochs = {one.id: one for one in map(_EPOCH.validate_json, epochs)}
+    return state
+
+
+def _write(connection: sa.Connection, book: Book) -> None:
+    changes = book.changes
+    connection.execute(
+        tables.counters.update(),
+        {
+            "version": book.state.version,
+            "serial": book.state.serial,
+            "events": book.state.events,
+        },
+    )
+    rows = (
+        (tables.nodes, _rows_of_nodes(changes)),
+        (tables.epochs, _rows_of_epochs(changes)),
+        (tables.tickets, _rows_of_tickets(changes)),
+        (tables.leases, _rows_of_leases(changes)),
+    )
+    if changes.freed:
+        gone = tables.holds.c.device.in_(changes.freed)
+        connection.execute(tables.holds.delete().where(gone))
+    if changes.dropped_nodes:
+        gone = tables.nodes.c.name.in_(changes.dropped_nodes)
+        connection.execute(tables.nodes.delete().where(gone))
+    for table, values in rows:
+        for value in values:
+            _put(connection, table, value)
+    if changes.held:
+        held = [{"device": one, "lease": by} for one, by in changes.held.items()]
+        connection.execute(tables.holds.insert(), held)
+    if changes.keys:
+        new = [{"key": one, "answer": value} for one, value in changes.keys.items()]
+        connection.execute(tables.keys.insert(), new)
+    if changes.events:
+        connection.execute(
+            tables.events.insert(), [_event_row(e) for e in changes.events]
+        )
+
+
+def _put(connection: sa.Connection, table: sa.Table, row: Mapping[str, Any]) -> None:
+    """Insert a row, or replace the one of the same key."""
+    connection.execute(_upsert(connection.dialect.name, table), row)
+
+
+_UPSERTS: dict[tuple[str, str], sa.Insert] = {}
+
+
+def _upsert(dialect: str, table: sa.Table) -> sa.Insert:
+    known = _UPSERTS.get((dialect, table.name))
+    if known is not None:
+        return known
+    from sqlalchemy.dialects import postgresql, sqlite  # noqa: PLC0415
+
+    insert = (sqlite if dialect == "sqlite" else postgresql).insert(table)
+    key = next(iter(table.primary_key.columns)).name
+    rest = {c.name: insert.excluded[c.name] for c in table.columns if c.name != key}
+    statement: sa.Insert = insert.on_conflict_do_update(index_elements=[key], set_=rest)
+    _UPSERTS[dialect, table.name] = statement
+    return statement
+
+
+def _rows_of_nodes(changes: Changes) -> list[dict[str, Any]]:
+    return [
+        {"name": one.name, "doc": _NODE.dump_json(one).decode()}
+        for one in changes.nodes.values()
+    ]
+
+
+def _rows_of_epochs(changes: Changes) -> list[dict[str, Any]]:
+    # The dead first: two of a role may not live at once.
+    ordered = sorted(changes.epochs.values(), key=lambda one: one.dead_at is None)
+    return [
+        {
+            "id": one.id,
+            "role": one.role,
+            "alive": one.dead_at is None,
+            "doc": _EPOCH.dump_json(one).decode(),
+        }
+        for one in ordered
+    ]
+
+
+def _rows_of_tickets(changes: Changes) -> list[dict[str, Any]]:
+    ordered = sorted(
+        changes.tickets.values(), key=lambda one: one.state is not TicketState.CLOSED
+    )
+    return [
+        {
+            "id": one.id,
+            "holder": one.request.holder.text,
+            "state": one.state.value,
+            "serial": one.serial,
+            "doc": _TICKET.dump_json(one).decode(),
+        }
+        for one in ordered
+    ]
+
+
+def _rows_of_leases(changes: Changes) -> list[dict[str, Any]]:
+    ordered = sorted(
+        changes.leases.values(), key=lambda one: one.state is not LeaseState.RELEASED
+    )
+    return [
+        {
+            "id": one.id,
+            "holder": one.request.holder.text,
+            "user": one.request.user,
+            "node": one.node,
+            "state": one.state.value,
+            "proof": one.proof.kind.value if one.proof else None,
+            "started_at": _seconds(one.started_at),
+            "released_at": _seconds(one.released_at),
+            "doc": _LEASE.dump_json(one).decode(),
+        }
+        for one in ordered
+    ]
+
+
+def _event_row(one: Event) -> dict[str, Any]:
+    return {
+        "number": one.number,
+        "at": one.at.timestamp(),
+        "kind": one.kind.value,
+        "lease": one.lease,
+        "node": one.node,
+        "user": one.user,
+        "doc": _EVENT.dump_json(one).decode(),
+    }
+
+
+def _seconds(moment: datetime | None) -> float | None:
+    return moment.timestamp() if moment else None
+
+
+def _moment(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+
+def _said(error: sa.exc.DBAPIError) -> str:
+    return str(error.orig).strip().splitlines()[0] if error.orig else str(error)

@@ -1,0 +1,230 @@
+"""On what proof a device is freed, and what a node's report means for a lease."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from waylab_ledger.book import Epoch, NodeRecord
+from waylab_ledger.errors import Conflict
+from waylab_ledger.values import (
+    Found,
+    Lease,
+    LeaseState,
+    NodeReport,
+    Proof,
+    ProofKind,
+)
+
+ENDED = frozenset({"exited", "dead"})
+"""Words of engines for a container whose processes are gone."""
+CREATED = "created"
+
+
+class Verdict(StrEnum):
+    """What a report means for a lease."""
+
+    NOTHING = "nothing"
+    ALIVE = "alive"
+    """Its holder runs."""
+    RESTORE = "restore"
+    """The node is back, and whoever knows of the holder can be asked again."""
+    LOSE = "lose"
+    FREE = "free"
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A verdict with its reason, and with its proof where it frees."""
+
+    verdict: Verdict
+    reason: str = ""
+    proof: Proof | None = None
+
+
+NOTHING = Judgement(Verdict.NOTHING)
+
+
+@dataclass(frozen=True)
+class Look:
+    """A node's report with what is known of the node and of a lease's taker."""
+
+    report: NodeReport
+    node: NodeRecord
+    taker: Epoch | None
+    now: datetime
+
+    def began_after(self, version: int, at: datetime | None) -> bool:
+        """Tell whether it began after a change of the ledger.
+
+        By the versions if the report tells what it had seen. By the clocks otherwise,
+        and then a report from the future proves nothing.
+        """
+        if self.report.seen is not None:
+            return self.report.seen >= version
+        return at is not None and at < self.report.began_at <= self.now
+
+    def covers(self, lease: Lease) -> bool:
+        """Tell whether it would have shown the lease's holder if that were there."""
+        if not self.report.complete:
+            return False
+        if lease.engine_id is not None:
+            return self.report.engine_id == lease.engine_id
+        by_reporter = self.taker and self.taker.role == agent_role(lease.node)
+        if by_reporter or self.report.processes:
+            return True
+        return not (lease.was_activated or self.node.processes)
+
+    @property
+    def taker_is_dead(self) -> bool:
+        """Whether the process that took the lease is known to be dead."""
+        return self.taker is not None and self.taker.dead_at is not None
+
+
+def was_abandoned(lease: Lease) -> bool:
+    """Tell whether its taker gave up starting it without knowing what it left."""
+    return not lease.was_activated and lease.known_version > 0
+
+
+def agent_role(node: str) -> str:
+    """Give the role under which a node's agent registers its epoch."""
+    return f"agent:{node}"
+
+
+def judge(lease: Lease, seen: Sequence[Found], look: Look) -> Judgement:
+    """Say what a report means for a lease; `seen` are its containers in the report."""
+    if lease.state is LeaseState.PENDING:
+        return NOTHING
+    states = {one.state for one in seen}
+    if states - ENDED - {CREATED}:
+        return _of_a_living_one(lease, look)
+    if CREATED in states:
+        return NOTHING
+    if _is_another_engine(lease, look):
+        return _of_another_engine(lease, look)
+    if look.covers(lease) and _began_late_enough(lease, look):
+        kind = _kind_of_absence(lease, look, ended=bool(states))
+        detail = "seen as exited" if states else "not in a complete report"
+        proof = Proof(kind, agent_role(lease.node), detail, look.report.engine_id)
+        return Judgement(Verdict.FREE, detail, proof)
+    return _of_a_node_that_is_back(lease, look)
+
+
+def check_proof(
+    lease: Lease, proof: Proof, node: NodeRecord | None, taker: Epoch | None
+) -> None:
+    """Refuse a proof that does not prove that this lease's holder is gone.
+
+    Raises:
+        Conflict: it does not; the text says why.
+    """
+    if proof.kind is ProofKind.FENCED:
+        return
+    is_taker = proof.by == lease.taker
+    never_started = proof.kind is ProofKind.NEVER_STARTED
+    if lease.state is LeaseState.PENDING:
+        if never_started:
+            return
+        msg = (
+            f"Lease {lease.id} was not taken yet: give it back with the proof "
+            f"never-started, not {proof.kind}."
+        )
+        raise Conflict(msg)
+    if never_started:
+        _check_never_started(lease, is_taker=is_taker)
+        return
+    is_starting = not (
+        lease.was_activated or was_abandoned(lease) or (taker and taker.dead_at)
+    )
+    if is_starting and not is_taker:
+        msg = (
+            f"Lease {lease.id} is being started by {lease.taker}, which may still "
+            f"make its container: only that process can release it now."
+        )
+        raise Conflict(msg)
+    of_engine = proof.kind in {ProofKind.NO_CONTAINER, ProofKind.EXITED}
+    if of_engine:
+        _check_engine(lease, proof, node)
+    elif lease.engine_id is not None:
+        msg = (
+            f"Lease {lease.id} runs on engine {lease.engine_id}: {proof.kind} proves "
+            f"nothing; ask that engine."
+        )
+        raise Conflict(msg)
+
+
+def _of_a_living_one(lease: Lease, look: Look) -> Judgement:
+    if lease.state is LeaseState.LOST:
+        return Judgement(Verdict.ALIVE, "found again")
+    if lease.state is LeaseState.GRANTED and look.taker_is_dead:
+        return Judgement(Verdict.ALIVE, "found running after its starter died")
+    return NOTHING
+
+
+def _is_another_engine(lease: Lease, look: Look) -> bool:
+    answered = look.report.engine_id
+    return None not in {lease.engine_id, answered} and lease.engine_id != answered
+
+
+def _of_another_engine(lease: Lease, look: Look) -> Judgement:
+    if lease.state is LeaseState.LOST:
+        return NOTHING
+    reason = (
+        f"Node {lease.node} answers with another engine ({look.report.engine_id}) "
+        f"than the one that it was started on ({lease.engine_id})."
+    )
+    return Judgement(Verdict.LOSE, reason)
+
+
+def _began_late_enough(lease: Lease, look: Look) -> bool:
+    if lease.was_activated or was_abandoned(lease):
+        return look.began_after(lease.known_version, lease.since)
+    taker = look.taker
+    return (
+        taker is not None
+        and taker.dead_version is not None
+        and look.began_after(taker.dead_version, taker.dead_at)
+    )
+
+
+def _kind_of_absence(lease: Lease, look: Look, *, ended: bool) -> ProofKind:
+    if lease.engine_id is None and look.report.engine_id is None:
+        return ProofKind.PROCESSES_GONE
+    return ProofKind.EXITED if ended else ProofKind.NO_CONTAINER
+
+
+def _of_a_node_that_is_back(lease: Lease, look: Look) -> Judgement:
+    """Lift a loss by silence where this report cannot tell, but somebody else can."""
+    if lease.state is not LeaseState.LOST or not look.report.complete:
+        return NOTHING
+    if lease.was_activated:
+        can_be_asked = lease.engine_id is None and not look.covers(lease)
+    else:
+        can_be_asked = not (look.taker_is_dead or was_abandoned(lease))
+    return Judgement(Verdict.RESTORE, "its node is back") if can_be_asked else NOTHING
+
+
+def _check_never_started(lease: Lease, *, is_taker: bool) -> None:
+    if lease.was_activated:
+        msg = f"Lease {lease.id} was active: never-started cannot be true of it."
+        raise Conflict(msg)
+    if not is_taker:
+        msg = (
+            f"Lease {lease.id} was taken by {lease.taker}: only that process knows "
+            f"that it started nothing (Proof.by must name it)."
+        )
+        raise Conflict(msg)
+
+
+def _check_engine(lease: Lease, proof: Proof, node: NodeRecord | None) -> None:
+    right = lease.engine_id or (node.engine_id if node else None)
+    if right is None and not lease.was_activated:
+        return  # The node's engine never reported; its taker asked the one it used.
+    if proof.engine_id is None or proof.engine_id != right:
+        msg = (
+            f"Lease {lease.id} belongs to engine {right}, but {proof.kind} comes from "
+            f"engine {proof.engine_id}: that proves nothing."
+        )
+        raise Conflict(msg)
