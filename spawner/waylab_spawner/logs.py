@@ -30,5 +30,10 @@ def tail(path: Path, *, lines: int = 20, max_bytes: int = 8192) -> str:
             text = file.read().decode(errors="replace")
     except OSError:
         return ""
+    return presentable(text, lines=lines)
+
+
+def presentable(text: str, *, lines: int) -> str:
+    """Give the last lines of a text without colours and secrets."""
     clean = _SECRET.sub(r"\1\2[hidden]", _ESCAPES.sub("", text))
     return "\n".join(clean.splitlines()[-lines:])
