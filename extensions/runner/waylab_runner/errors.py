@@ -3,6 +3,7 @@
 ::
 
     JobEnd              carries the verdict
+    PageError           the output notebook's page could not be made
 """
 
 from __future__ import annotations
@@ -17,6 +18,10 @@ class JobEnd(Exception):  # noqa: N818 - an end, not always an error.
         """Carry a verdict."""
         super().__init__(verdict.message)
         self.verdict = verdict
+
+
+class PageError(Exception):
+    """The output notebook's page could not be made."""
 
 
 def failed(reason: Reason, message: str) -> JobEnd:

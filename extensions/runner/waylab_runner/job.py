@@ -20,6 +20,7 @@ from waylab_runner.settings import Settings
 
 if TYPE_CHECKING:
     from waylab_clearml.client import Client
+    from waylab_runner.page_process import PageProcess
     from waylab_runner.results import Results
     from waylab_runner.source import Inputs
 
@@ -69,6 +70,7 @@ class Job:
         self._client: Any = None
         self._live: Any = None
         self._console: Any = None
+        self._page: PageProcess | None = None
         self._kernel_token = settings.credentials.token
 
     async def run(self) -> Verdict:
@@ -104,6 +106,8 @@ class Job:
         if _is_python(self._notebook):
             await kernel.settle(folder, self._settings.task_id)
         self._live.start(self._notebook)
+        # Not before: until here the kernel's start needs the other core.
+        self._page = self._start_page()
         execution = importlib.import_module("waylab_runner.execution")
         self._execution = execution.Execution(
             self._notebook, kernel, self._live, self._console
@@ -255,6 +259,8 @@ class Job:
         if self._live is not None:
             self._live.halt()
         await asyncio.gather(self._end_kernel(verdict), self._keep())
+        if self._page is not None:
+            self._page.end()
         keeper = results.Results(self._connection(), self._settings.task_id, "")
         await asyncio.to_thread(self._attempt, keeper.conclude, verdict)
 
@@ -278,8 +284,17 @@ class Job:
         stem = self._inputs.notebook_path.stem
         await asyncio.gather(
             asyncio.to_thread(self._keep_notebook, keeper, stem),
-            asyncio.to_thread(self._attempt, keeper.keep_page, self._notebook, stem),
+            asyncio.to_thread(self._keep_page, keeper, stem),
         )
+
+    def _keep_page(self, keeper: Results, stem: str) -> None:
+        maker = self._page = self._page or self._start_page()
+        self._attempt(keeper.keep_page, maker, self._notebook, stem)
+
+    def _start_page(self) -> PageProcess:
+        page_process = importlib.import_module("waylab_runner.page_process")
+        started: PageProcess = page_process.PageProcess(self._settings.job_dir)
+        return started
 
     def _keep_notebook(self, keeper: Results, stem: str) -> None:
         path = self._settings.job_dir / OUTPUT_NAME

@@ -9,12 +9,14 @@ sending takes is bounded.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import logging
 import threading
 import time
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from waylab_clearml import live
@@ -33,10 +35,15 @@ SEGMENT_BYTES = 4 * 1024 * 1024
 
 @dataclass(frozen=True)
 class _Outcome:
-    """A finished cell: its outputs as JSON texts, taken at the time."""
+    """A finished cell: its outputs as they were at the time."""
 
     execution_count: int | None
-    outputs: tuple[bytes, ...]
+    outputs: tuple[Any, ...]
+
+    @cached_property
+    def written(self) -> tuple[bytes, ...]:
+        """The outputs as JSON."""
+        return tuple(map(_json, self.outputs))
 
 
 class LiveReport:
@@ -79,9 +86,9 @@ class LiveReport:
 
     def cell_finished(self, place: int, cell: Any, *, well: bool) -> None:
         """Note a cell's outputs, as they are now, and whether it ran through."""
-        outcome = _Outcome(
-            cell.get("execution_count"), tuple(_json(one) for one in cell.outputs)
-        )
+        # Copies are cheap, as texts are not copied; much of it may never be written.
+        outputs = tuple(copy.deepcopy(one) for one in cell.outputs)
+        outcome = _Outcome(cell.get("execution_count"), outputs)
         with self._lock:
             self._pending[place] = outcome
             if well:
@@ -173,12 +180,13 @@ class LiveReport:
         """Take the first of the waiting cells, as many as a file may hold."""
         batch: dict[int, _Outcome] = {}
         size = 0
-        with self._lock:
-            for place in sorted(self._pending):
-                batch[place] = self._pending.pop(place)
-                size += sum(map(len, batch[place].outputs))
-                if size >= SEGMENT_BYTES:
+        while size < SEGMENT_BYTES:
+            with self._lock:
+                if not self._pending:
                     break
+                place = min(self._pending)
+                batch[place] = self._pending.pop(place)
+            size += sum(map(len, batch[place].written))
         return batch
 
     def _publish_index(self, index: live.Index) -> None:
@@ -205,7 +213,7 @@ class LiveReport:
             % (
                 place,
                 json.dumps(outcome.execution_count).encode(),
-                b",".join(map(self._stored, outcome.outputs)),
+                b",".join(map(self._stored, outcome.written)),
             )
             for place, outcome in batch.items()
         ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 from pathlib import Path
 from typing import Any
@@ -12,18 +13,28 @@ STREAM_CHARACTERS = 1_000_000
 SANITISED_CHARACTERS = 5_000_000
 
 
+def prepare() -> None:
+    """Import what `render` needs, and compile its template, by using it once."""
+    nbformat = importlib.import_module("nbformat.v4")
+    render(nbformat.new_notebook(cells=[nbformat.new_code_cell("pass")]), "")
+
+
 def render(notebook: Any, title: str) -> str:
     """Give the page of a notebook; the notebook itself is left as it is."""
+    page, _ = _exporter().from_notebook_node(
+        _shortened(notebook), resources={"metadata": {"name": title}}
+    )
+    return str(page)
+
+
+@functools.cache
+def _exporter() -> Any:
     exporters = importlib.import_module("nbconvert.exporters")
-    exporter = exporters.HTMLExporter(
+    return exporters.HTMLExporter(
         template_name="waylab",
         extra_template_basedirs=[str(TEMPLATES)],
         sanitize_html=True,
     )
-    page, _ = exporter.from_notebook_node(
-        _shortened(notebook), resources={"metadata": {"name": title}}
-    )
-    return str(page)
 
 
 def _shortened(notebook: Any) -> Any:

@@ -13,7 +13,7 @@ from typing import Any
 from waylab_clearml.client import Client
 from waylab_clearml.errors import BadRequest, Forbidden
 from waylab_clearml.verdict import CONFIGURATION_NAME, FILE_NAME, Outcome, Verdict
-from waylab_runner.page import render
+from waylab_runner.page_process import PageProcess
 
 logger = logging.getLogger(__name__)
 
@@ -42,9 +42,13 @@ class Results:
         self._add("notebook", f"{stem}.ipynb", content, "application/x-ipynb+json")
         importlib.import_module("nbformat.sign").NotebookNotary().sign(notebook)
 
-    def keep_page(self, notebook: Any, stem: str) -> None:
-        """Make the notebook's page and upload it."""
-        page = render(notebook, stem).encode("utf-8", "replace")
+    def keep_page(self, maker: PageProcess, notebook: Any, stem: str) -> None:
+        """Have the notebook's page made, and upload it.
+
+        Raises:
+            PageError: it could not be made.
+        """
+        page = maker.render(notebook, stem)
         self._add("html", f"{stem}.html", page, "text/html")
 
     def conclude(self, verdict: Verdict) -> None:
