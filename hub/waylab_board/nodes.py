@@ -1,0 +1,168 @@
+"""Endpoints of nodes: their agents' reports, what admins do to them, and joining."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Path
+from fastapi import Request as HttpRequest
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import JSONResponse, Response
+
+from waylab_board.board import Board
+from waylab_board.dependencies import Admin, BoardDep, Caller, answer
+from waylab_board.errors import bad_request, forbidden, not_signed_in
+from waylab_board.node_keys import NodeKey
+from waylab_board.principals import Principal, Role
+from waylab_ledger.errors import NotFound
+from waylab_ledger.values import HolderKind, Lease, LeaseState, NodeReport
+from waylab_ledger.wire import Orders, encode
+
+router = APIRouter(tags=["nodes"])
+NodeName = Annotated[str, Path(max_length=64)]
+TIMEOUT, ABORTED = "timeout", "aborted"
+
+
+class Fence(BaseModel):
+    """The node's name once more, so that nobody fences by mistake."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    confirm: str
+
+
+class Invitation(BaseModel):
+    """The node that may join."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    node: str = Field(max_length=64)
+
+
+@router.post("/nodes/{node}/report", response_model=Orders)
+async def report(
+    node: NodeName, seen: NodeReport, board: BoardDep, who: Caller
+) -> Response:
+    """Say what a node sees, and hear what is to be done; for its agent."""
+    if who.role is not Role.NODE or who.node != node or seen.node != node:
+        msg = f"Only the agent of {node} reports for it."
+        raise forbidden(msg)
+    outcome = await board.books.write(
+        "report", lambda ledger, now: ledger.report(seen, now)
+    )
+    board.reports[node] = seen
+    view = await board.books.view()
+    mine = [
+        lease
+        for lease in view.snapshot.leases
+        if lease.node == node and lease.request.holder.kind is HolderKind.JOB
+    ]
+    stop = [lease for lease in mine if lease.state is LeaseState.RELEASING]
+    return answer(
+        Orders(
+            orphans=outcome.orphans,
+            grants=tuple(
+                lease
+                for lease in mine
+                if lease.state is LeaseState.PENDING and who.may_drive(lease)
+            ),
+            stop=tuple(lease.id for lease in stop),
+            reasons={lease.id: _why(lease, view.at) for lease in stop},
+            version=outcome.version,
+        )
+    )
+
+
+@router.post("/nodes/{node}/drain")
+async def drain(node: NodeName, board: BoardDep, who: Admin) -> Response:
+    """Let a node take no new leases; what runs goes on; for admins."""
+    return await _drain(board, who, node, on=True)
+
+
+@router.post("/nodes/{node}/undrain")
+async def undrain(node: NodeName, board: BoardDep, who: Admin) -> Response:
+    """Let a drained node take leases again; for admins."""
+    return await _drain(board, who, node, on=False)
+
+
+@router.post("/nodes/{node}/fence")
+async def fence(node: NodeName, body: Fence, board: BoardDep, who: Admin) -> Response:
+    """Declare that nothing runs on a node any more and free its devices; for admins.
+
+    What still runs there would share its devices with the next holder: do it only when
+    the machine is off, or was looked at. `confirm` is the node's name.
+    """
+    if body.confirm != node:
+        msg = f"`confirm` is {body.confirm!r}: write {node!r} to fence that node."
+        raise bad_request(msg)
+    await board.books.write(
+        "fence", lambda ledger, now: ledger.fence(node, who.name, now)
+    )
+    return JSONResponse({"node": node, "fenced": True})
+
+
+@router.get("/join-tokens")
+async def invitations(board: BoardDep, who: Admin) -> Response:
+    """List the nodes' tokens and open invitations, without secrets; for admins."""
+    keys = board.node_keys
+    return JSONResponse(
+        {
+            "tokens": encode(keys.tokens(), tuple[NodeKey, ...]),
+            "invitations": encode(
+                keys.invitations(datetime.now(UTC)), tuple[NodeKey, ...]
+            ),
+        }
+    )
+
+
+@router.post("/join-tokens", status_code=201)
+async def invite(body: Invitation, board: BoardDep, who: Admin) -> Response:
+    """Make a one-time token with which a node's agent joins; for admins."""
+    names = [node.name for node in board.site.nodes]
+    if body.node not in names:
+        msg = f"The site has no node {body.node!r}; there are: {', '.join(names)}."
+        raise NotFound(msg)
+    key, token = board.node_keys.invite(body.node, who.name, datetime.now(UTC))
+    return JSONResponse({**encode(key), "token": token}, status_code=201)
+
+
+@router.delete("/join-tokens/{key}")
+async def revoke(
+    key: Annotated[str, Path(max_length=64)], board: BoardDep, who: Admin
+) -> Response:
+    """Revoke a node's token or an invitation; it ends at once; for admins."""
+    if not board.node_keys.revoke(key):
+        msg = f"There is no token {key}."
+        raise NotFound(msg)
+    return JSONResponse({"id": key, "revoked": True})
+
+
+@router.post("/join")
+async def join(request: HttpRequest, board: BoardDep) -> Response:
+    """Spend an invitation, sent as the token, and give the node's own token.
+
+    The node's earlier tokens end.
+    """
+    header = request.headers.get("Authorization", "")
+    joined = board.node_keys.join(header.partition(" ")[2].strip(), datetime.now(UTC))
+    if joined is None:
+        msg = (
+            "The join token is unknown, spent or too old: an admin makes a new one "
+            "with `waylab node add`."
+        )
+        raise not_signed_in(msg)
+    key, token = joined
+    return JSONResponse({"node": key.node, "token": token})
+
+
+async def _drain(board: Board, who: Principal, node: str, *, on: bool) -> Response:
+    await board.books.write(
+        "drain", lambda ledger, now: ledger.drain(node, on, who.name, now)
+    )
+    return JSONResponse({"node": node, "drained": on})
+
+
+def _why(lease: Lease, now: datetime) -> str:
+    is_over = lease.until is not None and lease.until <= now
+    return TIMEOUT if is_over else ABORTED
