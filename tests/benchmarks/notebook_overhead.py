@@ -94,9 +94,9 @@ def _measure(setting: Setting, rig: Rig, report: Report) -> None:
             }
             for way, runs in found.items()
         }
-        for what, part, goal in ((name, "whole", GOAL), (f"{name}: cells", "cells", 0)):
+        for part in ("cells", "whole"):
             ours, bare = parts[OURS][part], parts[BARE][part]
-            report.pairs.append(Pair(what, ours, BARE, bare, goal or None))
+            report.pairs.append(Pair(f"{name}: {part}", ours, BARE, bare, GOAL))
         ours, other = parts[OURS]["whole"], parts[PAPERMILL]["whole"]
         papermills.append(Pair(name, ours, PAPERMILL, other))
         for way, runs in found.items():
