@@ -2,38 +2,33 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import signal
 import sys
 import time
+from collections.abc import Mapping
 
 from waylab_agent.agent import Agent
-from waylab_agent.errors import AgentError, SettingsError
+from waylab_agent.assembly import assembled
+from waylab_agent.errors import AgentError
 from waylab_agent.journal import Journal
-from waylab_agent.machine import Machine
-from waylab_agent.means import Means
 from waylab_agent.settings import AgentSettings, read_settings
-from waylab_agent.slots import SlotGate, slots_of
-from waylab_agent.workers import Workers
-from waylab_clearml.client import Client
-from waylab_clearml.credentials import Credentials
 from waylab_clearml.errors import CredentialsError
-from waylab_site.accounts import Accounts
 from waylab_site.errors import SiteError
 from waylab_site.lock import Lock
 
 logger = logging.getLogger(__name__)
 
-REQUEST_SECONDS = 5.0
-"""Bounds each request, retries included: the loop goes round without a server too."""
 _STOP_TURN_SECONDS = 0.2
 _SETTLE_SECONDS = 8.0
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
 
 
-def main() -> int:
-    """Run until SIGTERM (jobs go on) or SIGINT (jobs are aborted first)."""
+def main(environment: Mapping[str, str] | None = None) -> int:
+    """Run until SIGTERM (jobs go on) or SIGINT (jobs are aborted first).
+
+    `environment` holds settings for those variables that are not set.
+    """
     logging.basicConfig(
         level=logging.INFO,
         stream=sys.stderr,
@@ -43,7 +38,7 @@ def main() -> int:
     # Signals are waited for (`sigtimedwait`), never handled in the middle of a step.
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     try:
-        settings = read_settings()
+        settings = read_settings(environment)
         journal = Journal(settings.state)
         with Lock("The agent", settings.state / "agent.lock"):
             _serve(settings, journal)
@@ -54,19 +49,9 @@ def main() -> int:
 
 
 def _serve(settings: AgentSettings, journal: Journal) -> None:
-    slots = slots_of(settings)
-    with Client(_credentials(settings), timeout_seconds=REQUEST_SECONDS) as client:
-        means = Means(
-            settings=settings,
-            client=client,
-            gate=SlotGate(slots),
-            accounts=Accounts(settings.homes, settings.isolated),
-            journal=journal,
-        )
-        workers = Workers(client, settings.node, slots, Machine(settings.state))
-        agent = Agent(means, slots, workers)
+    with assembled(settings, journal) as agent:
         agent.recover()
-        logger.info("Serving %d slots of node %s", len(slots), settings.node)
+        logger.info("Serving node %s", settings.node)
         while (number := _next_signal(settings.poll_seconds)) is None:
             agent.turn()
         if number == signal.SIGINT:
@@ -91,25 +76,6 @@ def _next_signal(timeout_seconds: float) -> int | None:
     if info is None or info.si_signo == signal.SIGCHLD:
         return None
     return info.si_signo
-
-
-def _credentials(settings: AgentSettings) -> Credentials:
-    try:
-        keys = json.loads(settings.key_file.read_text("utf-8"))
-        access_key, secret_key = str(keys["access_key"]), str(keys["secret_key"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        msg = (
-            f"Cannot read the agent's keys in {settings.key_file} "
-            f"(access_key, secret_key): {error}"
-        )
-        raise SettingsError(msg) from error
-    return Credentials(
-        api_url=settings.api_url,
-        web_url=settings.web_url,
-        files_url=settings.files_url,
-        access_key=access_key,
-        secret_key=secret_key,
-    )
 
 
 if __name__ == "__main__":

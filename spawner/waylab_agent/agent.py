@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from waylab_agent.errors import JournalError
+from waylab_agent.errors import GateAway, GrantGone, JournalError, RuntimeAway
+from waylab_agent.exchange import Exchange
 from waylab_agent.gate import Candidate, Grant
 from waylab_agent.job import Job
 from waylab_agent.journal import GrantEntry, JobEntry, StopCause
@@ -16,6 +17,8 @@ from waylab_agent.slots import Slot
 from waylab_agent.tasks import view
 from waylab_agent.workers import Workers
 from waylab_clearml.errors import ApiError, ClearMLError
+from waylab_ledger.values import Found, Proof, ProofKind
+from waylab_ledger.wire import Orders
 
 logger = logging.getLogger(__name__)
 
@@ -25,14 +28,25 @@ _CLAIM_BYTES = 8
 class Agent:
     """Runs a node's jobs. Not for use by several threads."""
 
-    def __init__(self, means: Means, slots: Sequence[Slot], workers: Workers) -> None:
-        """Nothing is done before `recover` and `turn`."""
+    def __init__(
+        self,
+        means: Means,
+        workers: Workers,
+        slots: Callable[[], Sequence[Slot]],
+        exchange: Exchange | None = None,
+    ) -> None:
+        """Nothing is done before `recover` and `turn`.
+
+        `slots` gives the workers that the node shows; without `exchange` there is no
+        board.
+        """
         self._means = means
         self._workers = workers
-        self._names = tuple(dict.fromkeys(q for slot in slots for q in slot.queues))
+        self._slots = slots
+        self._exchange = exchange
         self._queue_ids: dict[str, str] = {}
         self._jobs: dict[str, Job] = {}
-        self._trouble = ""
+        self._troubles: dict[str, str] = {}
 
     @property
     def is_idle(self) -> bool:
@@ -47,31 +61,73 @@ class Agent:
         jobs = []
         for folder in self._means.journal.folders():
             try:
-                jobs.append(Job(self._means, folder, folder.read()))
+                entry = folder.read()
             except JournalError as error:
                 logger.error("%s", error)  # noqa: TRY400 - the message says it all.
+                if self._exchange is not None:
+                    self._exchange.is_whole = False
+                continue
+            jobs.append(Job(self._means, folder, entry, recovered=True))
         for job in jobs:
             job.attach()
         for job in sorted(jobs, key=lambda job: not job.is_running):
-            if not self._means.gate.renew(job.grant):
-                logger.warning("Job %s finds its slot taken", job.entry.task_id)
             self._jobs[job.entry.task_id] = job
+            try:
+                if not self._means.gate.renew(job.grant):
+                    logger.warning("Job %s finds its slot taken", job.entry.task_id)
+            except (GateAway, GrantGone) as error:
+                logger.debug("Job %s: %s", job.entry.task_id, error)
 
     def turn(self, *, accept: bool = True) -> None:
         """Do one round; `accept`: take new tasks too. Errors are told and outlived."""
         for job in self._jobs.values():
             job.supervise(time.monotonic())
+        self._talk()
         try:
             self._advance()
             if accept:
                 self._accept()
             self._report()
         except ClearMLError as error:
-            self._tell(f"The tracking server is waited for: {error}")
+            self._tell("server", f"The tracking server is waited for: {error}")
+        except GateAway as error:
+            self._tell("board", f"The board is waited for: {error}")
         except JournalError as error:
-            self._tell(str(error))
+            self._tell("server", str(error))
         else:
-            self._tell("")
+            self._tell("server", "")
+
+    def _talk(self) -> None:
+        """Talk with the board, if there is one, and do as it says."""
+        if self._exchange is None:
+            return
+        held = [job.entry for job in self._jobs.values() if job.is_held]
+        try:
+            orders = self._exchange.turn(held, time.monotonic())
+        except GateAway as error:
+            self._tell("board", f"The board is waited for: {error}")
+            return
+        self._tell("board", "")
+        if orders is not None:
+            self._obey(orders)
+
+    def _obey(self, orders: Orders) -> None:
+        by_lease = {job.grant.id: job for job in self._jobs.values()}
+        for lease in orders.stop:
+            if lease in by_lease:
+                by_lease[lease].stop(_cause(orders.reasons.get(lease)))
+        for found in orders.orphans:
+            job = by_lease.get(found.lease)
+            if job is None:
+                self._reap(found)
+            elif job.is_running:
+                job.stop(StopCause.REVOKED)
+
+    def _reap(self, found: Found) -> None:
+        for runtime in (self._means.containers, self._means.processes):
+            if runtime is not None:
+                runtime.reap(found)
+                return
 
     def stop_all(self) -> None:
         """Have all jobs aborted; they end in the turns that follow."""
@@ -92,6 +148,8 @@ class Agent:
                 job.advance(tasks.get(task_id))
             except ApiError as error:
                 logger.warning("Job %s: %s", task_id, error)
+            except (GateAway, RuntimeAway) as error:
+                logger.debug("Job %s waits: %s", task_id, error)
             if job.done:
                 del self._jobs[task_id]
 
@@ -108,13 +166,20 @@ class Agent:
             task_id=grant.task_id,
             queue=grant.queue,
             queue_id=self._queue_ids[grant.queue],
-            grant=GrantEntry(id=grant.id, slot=grant.slot, devices=grant.devices),
+            grant=GrantEntry(
+                id=grant.id,
+                slot=grant.slot,
+                devices=grant.devices,
+                groups=grant.groups,
+            ),
             claim=secrets.token_hex(_CLAIM_BYTES),
         )
         try:
             folder = self._means.journal.create(entry)
-        except JournalError:
-            self._means.gate.release(grant)
+        except JournalError as error:
+            by, detail = self._means.epoch, f"It could not be begun: {error}"
+            proof = Proof(ProofKind.NEVER_STARTED, by=by, detail=detail)
+            self._means.gate.release(grant, proof)
             raise
         job = Job(self._means, folder, entry)
         self._jobs[grant.task_id] = job
@@ -122,13 +187,15 @@ class Agent:
             job.take()
         except ApiError as error:
             logger.warning("Job %s: %s", grant.task_id, error)
+        except (GateAway, RuntimeAway) as error:
+            logger.debug("Job %s waits: %s", grant.task_id, error)
         if job.done:
             del self._jobs[grant.task_id]
         return True
 
     def _candidates(self, queues: Sequence[str]) -> list[Candidate]:
         """Give the queues' entries in order, without the tasks of our jobs."""
-        self._look_up_queues()
+        self._look_up_queues(queues)
         ids = {
             self._queue_ids[name]: name for name in queues if name in self._queue_ids
         }
@@ -152,39 +219,55 @@ class Agent:
             if entry["task"] not in self._jobs
         ]
 
-    def _look_up_queues(self) -> None:
-        if len(self._queue_ids) == len(self._names):
+    def _look_up_queues(self, names: Sequence[str]) -> None:
+        """Learn the ids of queues; one that was made anew has another one."""
+        if set(names) <= set(self._queue_ids):
             return
         body = {"only_fields": ["id", "name"], "search_hidden": True}
         answer = self._means.client.call("queues.get_all", body)
-        found = {
-            str(queue["name"]): str(queue["id"])
-            for queue in answer.get("queues") or ()
-            if queue.get("name") in self._names
+        self._queue_ids = {
+            str(queue["name"]): str(queue["id"]) for queue in answer.get("queues") or ()
         }
-        missing = set(self._names) - set(found)
-        if missing and (not self._queue_ids or found != self._queue_ids):
-            logger.warning("No such queue yet: %s", ", ".join(sorted(missing)))
-        self._queue_ids = found
+        missing = sorted(set(names) - set(self._queue_ids))
+        self._tell(
+            "queues", f"No such queue yet: {', '.join(missing)}" if missing else ""
+        )
 
     def _report(self) -> None:
-        self._look_up_queues()
+        slots = self._slots()
+        self._look_up_queues([queue for slot in slots for queue in slot.queues])
         tasks = {
             job.grant.slot: task_id
             for task_id, job in self._jobs.items()
             if job.is_running
         }
+        by_device = {
+            device: task_id
+            for task_id, job in self._jobs.items()
+            if job.is_running
+            for device in job.grant.devices
+        }
+        for slot in slots:
+            for device in slot.devices:
+                if device in by_device:
+                    tasks[slot.name] = by_device[device]
         self._workers.report(
+            slots,
             self._queue_ids,
             tasks,
             now=time.monotonic(),
             every_seconds=self._means.settings.report_seconds,
         )
 
-    def _tell(self, trouble: str) -> None:
+    def _tell(self, about: str, trouble: str) -> None:
         """Log trouble when it changes, not at each turn."""
-        if trouble and trouble != self._trouble:
+        last = self._troubles.get(about, "")
+        if trouble and trouble != last:
             logger.warning("%s", trouble)
-        elif self._trouble and not trouble:
-            logger.info("All is well again.")
-        self._trouble = trouble
+        elif last and not trouble:
+            logger.info("All is well again: %s", about)
+        self._troubles[about] = trouble
+
+
+def _cause(reason: str | None) -> StopCause:
+    return StopCause.TIMEOUT if reason == StopCause.TIMEOUT.value else StopCause.ABORTED

@@ -8,7 +8,7 @@ completed.
 from __future__ import annotations
 
 import signal as signals
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from waylab_agent.journal import StopCause
 from waylab_agent.tasks import Status, TaskView
@@ -22,7 +22,7 @@ class Evidence:
     `exit_code` and `signal` are both None if nobody saw its end; `reached_script`:
     `clearml-agent` got as far as the task's own code; `oom_kills` counts the kernel's
     out-of-memory kills in the job's control group while it ran; `refused` is why its
-    first process could not be started.
+    first process could not be started, `refusal` the reason to give for that.
     """
 
     exit_code: int | None = None
@@ -30,6 +30,7 @@ class Evidence:
     oom_kills: int = 0
     reached_script: bool = False
     refused: str | None = None
+    refusal: Reason = Reason.START_FAILED
     verdict: str | None = None
     stop: StopCause | None = None
     notebook: bool = False
@@ -44,15 +45,31 @@ def conclude(task: TaskView | None, evidence: Evidence) -> Verdict | None:
     if task is None or task.status is not Status.IN_PROGRESS:
         return None
     told = Verdict.from_json(evidence.verdict) if evidence.verdict else None
+    if told is not None and told.reason is Reason.ABORTED and evidence.stop is not None:
+        # The runner knows that it was told to end, not why.
+        ours = _ended_by_us(evidence.stop)
+        return replace(told, outcome=ours.outcome, reason=ours.reason)
     return told or _judge(evidence)
+
+
+def _ended_by_us(cause: StopCause) -> Verdict:
+    if cause is StopCause.TIMEOUT:
+        return _failed(Reason.TIMEOUT, "The time limit of the run's lease was reached.")
+    if cause is StopCause.REVOKED:
+        return _failed(
+            Reason.AGENT_LOST,
+            "The lease of the run's devices was taken back: an admin fenced the node, "
+            "or the ledger no longer knew it.",
+        )
+    return _stopped("The run was aborted.")
 
 
 def _judge(evidence: Evidence) -> Verdict:
     if evidence.stop is not None:
-        return _stopped("The run was aborted.")
+        return _ended_by_us(evidence.stop)
     if evidence.refused is not None:
         return _failed(
-            Reason.START_FAILED, f"The job could not be started: {evidence.refused}"
+            evidence.refusal, f"The job could not be started: {evidence.refused}"
         )
     if evidence.signal is not None:
         return _killed(evidence.signal, evidence)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from waylab_agent.processes import MARK
+from waylab_agent.processes import LEASE_MARK, MARK
+from waylab_agent.tasks import Wishes
 
 PASSED_ON = (
     "LANG",
@@ -29,61 +31,105 @@ PASSED_ON = (
 """Variables of the agent that a job gets too; all others stay behind."""
 
 CONFIG_NAME = "clearml.conf"
+BEGIN_NAME = "begin.json"
 _TOKEN_THRESHOLD_SECONDS = 600
+
+
+PASSED_INTO_CONTAINERS = (
+    "LANG",
+    "TZ",
+    "HTTPS_PROXY",
+    "HTTP_PROXY",
+    "NO_PROXY",
+    "https_proxy",
+    "http_proxy",
+    "no_proxy",
+)
+"""Those of them that mean the same in a container."""
+
+
+@dataclass(frozen=True)
+class Who:
+    """One run of a task: its claim, worker, owner's account, and folder of files."""
+
+    task_id: str
+    claim: str
+    worker: str
+    user: str
+    work: Path
 
 
 def job_environment(  # noqa: PLR0913 - one value each, all needed
     own: Mapping[str, str],
     sdk: Mapping[str, str],
+    who: Who,
     *,
-    task_id: str,
-    claim: str,
-    worker: str,
-    user: str,
     home: Path,
-    work: Path,
     devices: Sequence[str],
+    lease: str,
 ) -> dict[str, str]:
-    """Give the environment of a job's first process.
+    """Give the environment of a job's first process on this machine.
 
     `own` is the agent's environment, of which only `PASSED_ON` and the locale go on;
     `sdk` points the SDK at the server with the job's token. Exactly `devices` are
-    visible, none if there are none.
+    visible, none if there are none. `lease` is the mark of the job's lease.
     """
     passed = {
         name: value
         for name, value in own.items()
         if name in PASSED_ON or name.startswith("LC_")
     }
-    visible = ",".join(devices)
+    visible = ",".join(device for device in devices if _is_visible(device))
     return {
         **passed,
         **sdk,
         "HOME": str(home),
-        "USER": user,
-        "LOGNAME": user,
-        "SHELL": "/bin/sh",
         "CUDA_VISIBLE_DEVICES": visible,
         "NVIDIA_VISIBLE_DEVICES": visible or "void",
-        "CLEARML_CONFIG_FILE": str(work / CONFIG_NAME),
-        "CLEARML_WORKER_ID": worker,
-        # The environment is the current one: nothing is installed for a job.
-        "CLEARML_AGENT_SKIP_PYTHON_ENV_INSTALL": "1",
+        **_common(who),
+        LEASE_MARK: lease,
+    }
+
+
+def container_environment(
+    own: Mapping[str, str], sdk: Mapping[str, str], who: Who
+) -> dict[str, str]:
+    """Give the environment of a job's container; its devices are set by its plan."""
+    passed = {
+        name: own[name]
+        for name in PASSED_INTO_CONTAINERS
+        if name in own and name in PASSED_ON
+    }
+    return {**passed, **sdk, **_common(who)}
+
+
+def _common(who: Who) -> dict[str, str]:
+    return {
+        "USER": who.user,
+        "LOGNAME": who.user,
+        "SHELL": "/bin/sh",
+        "CLEARML_CONFIG_FILE": str(who.work / CONFIG_NAME),
+        "CLEARML_WORKER_ID": who.worker,
         # Known answers spare a start of nvcc and nvidia-smi; only an installation
         # of packages would ask for them.
         "CLEARML_CUDA_VERSION": "0",
         "CLEARML_CUDNN_VERSION": "0",
         "PYTHONUNBUFFERED": "1",
-        "WAYLAB_JOB_DIR": str(work),
-        "WAYLAB_JOB_ID": task_id,
-        MARK: claim,
+        "WAYLAB_JOB_DIR": str(who.work),
+        "WAYLAB_JOB_ID": who.task_id,
+        MARK: who.claim,
     }
 
 
-def job_configuration(*, work: Path, cache: Path, worker: str) -> str:
+def _is_visible(device: str) -> bool:
+    return device.startswith(("GPU-", "MIG-"))
+
+
+def job_configuration(*, work: Path, cache: Path, worker: str, kind: str) -> str:
     """Give the text of the job's `clearml.conf` (HOCON, of which JSON is a part).
 
-    It holds no secret. `cache` is a folder of the account that its jobs share.
+    It holds no secret. `cache` is a folder of the account that its jobs share; `kind`
+    tells apart environments of Python that cannot be used for each other.
     """
     configuration = {
         "api": {
@@ -94,6 +140,9 @@ def job_configuration(*, work: Path, cache: Path, worker: str) -> str:
         "agent": {
             "worker_id": worker,
             "venvs_dir": str(work / "code"),
+            # An environment is made only where the present one lacks something.
+            "package_manager": {"system_site_packages": True, "pip_version": ""},
+            "venvs_cache": {"max_entries": 10, "path": str(cache / "venvs" / kind)},
             "vcs_cache": {"enabled": True, "path": str(cache / "vcs")},
             "pip_download_cache": {"enabled": False, "path": str(cache / "pip")},
             "docker_pip_cache": str(cache / "pip"),
@@ -103,20 +152,18 @@ def job_configuration(*, work: Path, cache: Path, worker: str) -> str:
     return json.dumps(configuration, indent=1)
 
 
-def job_command(python: str, task_id: str, *, repository: bool) -> tuple[str, ...]:
-    """Give the command line of the official agent for one task.
+def begin_order(
+    task_id: str, wishes: Wishes, *, tools: Mapping[str, str] | None
+) -> str:
+    """Give the text of `begin.json`, of which `begin.py` makes a start.
 
-    Its own monitoring is off: it becomes the task's script (exec), whose output and
-    status are watched from here, where they outlive a restart. Standalone mode is
-    without network, so a task with a repository, which must be fetched, does without.
+    `tools` names the folder with a `clearml-agent` to lend, and the Python it is for.
     """
-    return (
-        python,
-        "-m",
-        "clearml_agent",
-        "execute",
-        "--disable-monitoring",
-        *(() if repository else ("--standalone-mode",)),
-        "--id",
-        task_id,
-    )
+    order = {
+        "task": task_id,
+        "notebook": wishes.notebook,
+        "repository": wishes.repository,
+        "requirements": wishes.requirements,
+        "tools": tools,
+    }
+    return json.dumps(order, indent=1)

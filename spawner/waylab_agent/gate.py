@@ -2,7 +2,8 @@
 
 The agent asks the gate before it takes a task, and gives back what it took once the
 job's processes are proven gone. What stands behind the gate is not the agent's
-concern: here slots are counted (`waylab_agent.slots`), a GPU ledger fits as well.
+concern: slots are counted (`waylab_agent.slots`), or the board's ledger is asked
+(`waylab_agent.leases`).
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
+
+from waylab_ledger.values import Proof
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,7 @@ class Grant:
     """The permission to run one task in one slot, on the named devices only.
 
     `slot` is unique on the node at any time (`cpu0`, `gpu1`, `services0`); `devices`
-    are UUIDs.
+    are UUIDs. `groups` are those of the task's owner, as far as the gate knows them.
     """
 
     id: str
@@ -33,6 +36,7 @@ class Grant:
     queue: str
     slot: str
     devices: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
 
 
 class Gate(Protocol):
@@ -52,10 +56,30 @@ class Gate(Protocol):
         """
 
     def renew(self, grant: Grant) -> bool:
-        """Say that the grant is still in use; after a restart, take it again.
+        """Make sure of a grant that nothing was started under yet.
 
-        False: it is no longer held and cannot be had (somebody else has it).
+        False: somebody else has what it names, for now.
+
+        Raises:
+            GrantGone: it was taken back, and is not to be had again.
+            GateAway: nobody can tell now; nothing may be started.
         """
 
-    def release(self, grant: Grant) -> None:
-        """Give the grant back. Idempotent; an unknown grant is no error."""
+    def activate(
+        self, grant: Grant, *, engine_id: str | None = None, found: str | None = None
+    ) -> bool:
+        """Say that the task runs, on which engine and as what; may be repeated.
+
+        False: the grant is no longer held, so the task must not go on. A gate that is
+        away is told later: what runs goes on.
+        """
+
+    def release(self, grant: Grant, proof: Proof) -> None:
+        """Give the grant back, on a proof that nothing runs under it.
+
+        Idempotent; an unknown grant is no error. It is not lost where the gate is
+        away: it is told later, after a restart too.
+
+        Raises:
+            JournalError: it could not be noted; call again.
+        """

@@ -11,34 +11,37 @@ from __future__ import annotations
 import logging
 import time
 from enum import StrEnum
-from subprocess import Popen
 
-from waylab_agent import claims, launch, orders, processes, verdicts
+from waylab_agent import claims, orders, verdicts
 from waylab_agent.ending import Evidence, conclude
-from waylab_agent.errors import JournalError, StartError
-from waylab_agent.gate import Grant
-from waylab_agent.journal import (
-    JobEntry,
-    JobFolder,
-    Phase,
-    ProcessId,
-    StopCause,
+from waylab_agent.errors import (
+    GrantGone,
+    ImageError,
+    JournalError,
+    RuntimeAway,
+    StartError,
 )
+from waylab_agent.gate import Grant
+from waylab_agent.journal import JobEntry, JobFolder, Phase, StopCause
+from waylab_agent.launch import Record
 from waylab_agent.means import Means
+from waylab_agent.runtime import Runtime
 from waylab_agent.shipping import Shipper
 from waylab_agent.tasks import Status, TaskView, must_stop, view
 from waylab_clearml.errors import BadRequest, Forbidden
-from waylab_clearml.verdict import Verdict
+from waylab_clearml.verdict import Reason, Verdict
+from waylab_ledger.values import Proof, ProofKind
 from waylab_site.errors import AccountError
 
 logger = logging.getLogger(__name__)
 
 LINGER_SECONDS = 300.0
 """Time that a job has for its last uploads after its task got its end."""
+OWN_END_SECONDS = 15.0
+"""Time that a notebook's runner has to end itself at its limit, with all outputs."""
 REFUSALS_TO_GIVE_UP = 10
 SCRIPT_BEGINS = b"\nStarting Task Execution:"
 _PREAMBLE_LIMIT_BYTES = 8 << 20
-_EMPTY_RECORD = launch.Record()
 
 
 class Life(StrEnum):
@@ -46,22 +49,37 @@ class Life(StrEnum):
 
     NONE_YET = "none yet"
     RUNNING = "running"
+    """As far as is known: nothing has proved the contrary."""
     GONE = "gone"
 
 
 class Job:
     """One task that this node runs, or is about to run."""
 
-    def __init__(self, means: Means, folder: JobFolder, entry: JobEntry) -> None:
-        """Take up a job at the phase that its entry tells."""
+    def __init__(
+        self,
+        means: Means,
+        folder: JobFolder,
+        entry: JobEntry,
+        *,
+        recovered: bool = False,
+    ) -> None:
+        """Take up a job at the phase that its entry tells.
+
+        `recovered`: the entry is of an earlier life of the agent.
+        """
         self.entry = entry
         self.done = False
         self._means = means
         self._folder = folder
-        self._shim: Popen[bytes] | None = None
+        self._recovered = recovered
         self._life = Life.NONE_YET
+        self._abandoned = False
+        self._released = False
+        self._stop_seen_at: float | None = None
         self._term_sent_at: float | None = None
         self._refused: str | None = None
+        self._refusal: Reason | None = None
         self._ended_at: float | None = None
         self._refusals = 0
         self._shipper = Shipper(means.client, folder, entry.task_id, self.worker)
@@ -69,7 +87,7 @@ class Job:
     @property
     def worker(self) -> str:
         """The ClearML worker that runs this job."""
-        return f"{self._means.settings.node}:{self.entry.grant.slot}"
+        return orders.worker_of(self._means, self.entry)
 
     @property
     def grant(self) -> Grant:
@@ -81,14 +99,20 @@ class Job:
         """Whether its processes live."""
         return self._life is Life.RUNNING
 
+    @property
+    def is_held(self) -> bool:
+        """Whether something of it may run, or is about to: its lease is in use."""
+        return not self._released
+
+    @property
+    def _runtime(self) -> Runtime:
+        return self._means.runtime_for(self.entry)
+
     def attach(self) -> None:
         """Find the job's processes again after a restart of the agent."""
-        record = launch.read_record(self._folder)
-        if launch.is_held(self._folder):
-            self._life = Life.RUNNING
-            logger.info("Job %s still runs: attached again", self.entry.task_id)
-        elif self.entry.phase is Phase.RUNNING or record != _EMPTY_RECORD:
+        if self._runtime.attach(self.entry, self._folder):
             self._life = Life.RUNNING  # Until `supervise` has proved the contrary.
+            logger.info("Job %s was started: attached again", self.entry.task_id)
 
     def stop(self, cause: StopCause) -> None:
         """Have the job ended; it is over when its processes are gone."""
@@ -105,27 +129,27 @@ class Job:
 
         The grant is released here, on the proof that no process of the job is left.
         """
-        if self._shim is not None:
-            self._shim.poll()
         if self._life is not Life.RUNNING:
             return
-        if launch.is_held(self._folder):
-            if self.entry.stop is not None:
-                self._end_processes(now)
-            return
-        strays = processes.marked(self.entry.claim)
-        if strays:
-            processes.kill(strays)
+        try:
+            proof = self._runtime.gone(self.entry, self._folder)
+            if proof is None:
+                if self.entry.stop is not None:
+                    self._end(now)
+                return
+            self._release(proof)
+        except (JournalError, RuntimeAway) as error:
+            logger.debug("Job %s: %s", self.entry.task_id, error)
             return
         self._life = Life.GONE
-        self._means.gate.release(self.grant)
-        logger.info("Job %s has ended", self.entry.task_id)
+        logger.info("Job %s has ended: %s", self.entry.task_id, proof.detail)
 
     def advance(self, task: TaskView | None) -> None:
         """Do what the server is needed for; `task` is as just seen there.
 
         Raises:
             ClearMLError: the server does not answer; call again.
+            GateAway, RuntimeAway: the board, or the engine, does not; call again.
         """
         if self._life is Life.GONE:
             self._finish(task)
@@ -142,7 +166,8 @@ class Job:
         """Claim the task and start it; False if somebody else has it.
 
         Raises:
-            ClearMLError: the server did not answer; `advance` goes on from there.
+            ClearMLError, GateAway, RuntimeAway: somebody did not answer; `advance`
+                goes on from there.
         """
         if not claims.take(self._means.client, self.entry):
             self._drop()
@@ -162,7 +187,12 @@ class Job:
             self._begin(task)
 
     def _begin(self, task: TaskView | None) -> None:
-        if not self._means.gate.renew(self.grant):
+        try:
+            is_ours = self._means.gate.renew(self.grant)
+        except GrantGone as error:
+            logger.info("Job %s has lost its lease: %s", self.entry.task_id, error)
+            is_ours = False
+        if not is_ours:
             if task is not None and task.status is Status.QUEUED:
                 claims.give_back(self._means.client, self.entry)
                 logger.info("No slot for job %s: given back", self.entry.task_id)
@@ -176,31 +206,55 @@ class Job:
         self._start(task)
 
     def _start(self, task: TaskView | None) -> None:
-        if not self._means.gate.renew(self.grant):
-            return
         cause = self.entry.stop or must_stop(task)
         if cause is not None and not (task and task.status is Status.QUEUED):
             self._write(stop=cause)
-            self._over()
+            self._life = Life.RUNNING  # A start may be under way.
             return
         try:
-            repository = bool(task and task.repository)
-            order = orders.build(
-                self._means, self.entry, self.worker, repository=repository
-            )
-            process, self._shim = launch.start(order, self._folder)
+            if not self._means.gate.renew(self.grant):
+                return
+            running = self._runtime.start(self.entry, self._folder)
+        except GrantGone as error:
+            self._refuse(error, Reason.AGENT_LOST)
+            return
+        except ImageError as error:
+            self._refuse(error, error.reason)
+            return
         except (AccountError, StartError, BadRequest, Forbidden) as error:
-            logger.warning("Job %s cannot start: %s", self.entry.task_id, error)
-            self._refused = str(error)
-            self._over()
+            self._refuse(error, Reason.START_FAILED)
+            return
+        if running is None:
             return
         self._life = Life.RUNNING
-        self._write(phase=Phase.RUNNING, process=process)
+        self._write(
+            phase=Phase.RUNNING,
+            process=running.process,
+            container=running.container,
+            engine_id=running.engine_id,
+        )
         logger.info("Job %s runs in slot %s", self.entry.task_id, self.grant.slot)
+        self._activate()
+
+    def _refuse(self, error: Exception, reason: Reason) -> None:
+        logger.warning("Job %s cannot start: %s", self.entry.task_id, error)
+        self._refused, self._refusal = str(error), reason
+        # What a start may have left behind is proved away like any other job.
+        self._life = Life.RUNNING
+
+    def _activate(self) -> None:
+        """Have the gate know that the job runs; where it may not, it is stopped."""
+        holds = self._means.gate.activate(
+            self.grant, engine_id=self.entry.engine_id, found=self.entry.container
+        )
+        if not holds:
+            self.stop(StopCause.REVOKED)
 
     def _watch(self, task: TaskView | None) -> None:
-        if not self._means.gate.renew(self.grant):
-            logger.warning("Job %s runs without a slot", self.entry.task_id)
+        if self._abandoned:
+            return
+        if self.entry.phase is Phase.RUNNING:
+            self._activate()
         cause = must_stop(task)
         if cause is None and task and task.has_ended:
             cause = self._lingers()
@@ -219,10 +273,16 @@ class Job:
 
     def _finish(self, task: TaskView | None) -> None:
         """Send the rest of the log, settle the task, and forget the job."""
+        if self._abandoned:
+            self._drop()
+            return
+        record = self._runtime.record(self.entry, self._folder)
+        if record is None:
+            return
         if task is not None and must_stop(task) is not StopCause.SUPERSEDED:
             if not self._ship(final=True):
                 return
-            verdict = conclude(task, self._evidence())
+            verdict = conclude(task, self._evidence(record))
             if verdict is not None and not self._settle(verdict):
                 return
         self._drop()
@@ -242,14 +302,14 @@ class Job:
             logger.warning("The log of %s is refused: %s", self.entry.task_id, error)
             return True
 
-    def _evidence(self) -> Evidence:
-        record = launch.read_record(self._folder)
+    def _evidence(self, record: Record) -> Evidence:
         return Evidence(
             exit_code=record.exit_code,
             signal=record.signal,
             oom_kills=record.oom_kills,
             reached_script=self._reached_script(),
             refused=self._refused or record.refused,
+            refusal=self._refusal or Reason.START_FAILED,
             verdict=record.verdict,
             stop=self.entry.stop,
             notebook=self.entry.notebook,
@@ -262,29 +322,33 @@ class Job:
         except FileNotFoundError:
             return False
 
-    def _end_processes(self, now: float) -> None:
-        process = self._process()
-        if process is None:
+    def _end(self, now: float) -> None:
+        if self._stop_seen_at is None:
+            self._stop_seen_at = now
+        by_itself = self.entry.notebook and self.entry.stop is StopCause.TIMEOUT
+        if by_itself and now - self._stop_seen_at < OWN_END_SECONDS:
             return
         if self._term_sent_at is None:
             self._term_sent_at = now
-            processes.ask_to_end(process)
+            self._runtime.end(self.entry, self._folder, by_force=False)
         elif now - self._term_sent_at >= self._means.settings.grace_seconds:
-            processes.kill(processes.descendants(process))
+            self._runtime.end(self.entry, self._folder, by_force=True)
 
-    def _process(self) -> ProcessId | None:
-        """Give the job's first process; the record knows what the journal missed."""
-        if self.entry.process is None:
-            pid = launch.read_record(self._folder).shim_pid
-            return processes.identify(pid) if pid is not None else None
-        return self.entry.process
-
-    def _over(self) -> None:
-        self._life = Life.GONE
-        self._means.gate.release(self.grant)
+    def _release(self, proof: Proof) -> None:
+        if not self._released:
+            self._means.gate.release(self.grant, proof)
+            self._released = True
 
     def _drop(self) -> None:
-        self._means.gate.release(self.grant)
+        """Forget the job: at once, or once nothing of it is proved to be left."""
+        if not self._released:
+            if self._recovered:
+                self._abandoned, self._life = True, Life.RUNNING
+                return
+            detail = "Nothing was started for it."
+            by = self._means.epoch
+            self._release(Proof(ProofKind.NEVER_STARTED, by=by, detail=detail))
+        self._runtime.clear(self.entry, self._folder)
         self._folder.remove()
         self.done = True
 

@@ -3,8 +3,10 @@
 `<state>/jobs/<task id>/` holds `job.json` (the entry, replaced atomically and synced
 before the step that it announces), `console.log` (what the job prints), `record`
 (what the job's shim notes about its start and end), `lock` (held by the shim as long
-as it lives) and `shipped.json` (how much of the log the server has). The folder is
-the agent's own; nothing in it is read from a place that a job can write to by name.
+as it lives), `shipped.json` (how much of the log the server has) and, for a job in a
+container, `followed.json` (how much of the engine's log is in ours) and `work` (what
+the container sees of it). The folder is the agent's own; nothing in it but what is
+below `work` can be written by a job.
 """
 
 from __future__ import annotations
@@ -44,6 +46,10 @@ class StopCause(StrEnum):
 
     ABORTED = "aborted"
     """Somebody asked for it, or the agent was told to stop everything."""
+    TIMEOUT = "timeout"
+    """The time limit of its lease is over."""
+    REVOKED = "revoked"
+    """Its lease was taken back: the devices may already be somebody else's."""
     SUPERSEDED = "superseded"
     """The task was reset, deleted or ended by somebody else."""
 
@@ -66,6 +72,7 @@ class GrantEntry(BaseModel):
     id: str
     slot: str
     devices: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
 
 
 class JobEntry(BaseModel):
@@ -85,6 +92,11 @@ class JobEntry(BaseModel):
     process: ProcessId | None = None
     notebook: bool = False
     """The task is run by Waylab's runner, which owes a verdict."""
+    user: str = ""
+    """The task's owner; empty before the job is started."""
+    container: str | None = None
+    """Name of the job's container; None for a job of processes, or before its start."""
+    engine_id: str | None = None
 
     def as_grant(self) -> Grant:
         """Give the grant that the job runs under."""
@@ -94,6 +106,7 @@ class JobEntry(BaseModel):
             queue=self.queue,
             slot=self.grant.slot,
             devices=self.grant.devices,
+            groups=self.grant.groups,
         )
 
 
@@ -107,6 +120,8 @@ class JobFolder:
         self.record = path / "record"
         self.lock = path / "lock"
         self.shipped = path / "shipped.json"
+        self.followed = path / "followed.json"
+        self.work = path / "work"
         self._entry = path / "job.json"
 
     def write(self, entry: JobEntry) -> None:
@@ -115,7 +130,7 @@ class JobFolder:
         Raises:
             JournalError: the disk is full or the folder is not writable.
         """
-        self.replace(self._entry, entry.model_dump_json(indent=1), durable=True)
+        replace_file(self._entry, entry.model_dump_json(indent=1), durable=True)
 
     def read(self) -> JobEntry:
         """Give the entry.
@@ -127,26 +142,6 @@ class JobFolder:
             return JobEntry.model_validate_json(self._entry.read_text("utf-8"))
         except (OSError, ValidationError) as error:
             msg = f"Cannot read the journal entry {self._entry}: {error}"
-            raise JournalError(msg) from error
-
-    def replace(self, path: Path, text: str, *, durable: bool) -> None:
-        """Replace a file as a whole; `durable` waits for the disk.
-
-        Raises:
-            JournalError: the disk is full or the folder is not writable.
-        """
-        fresh = path.with_suffix(".new")
-        try:
-            with fresh.open("w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                if durable:
-                    os.fsync(file.fileno())
-            fresh.replace(path)
-            if durable:
-                _sync_folder(path.parent)
-        except OSError as error:
-            msg = f"Cannot write {path}: {error.strerror}. Is the disk full?"
             raise JournalError(msg) from error
 
     def remove(self) -> None:
@@ -206,6 +201,27 @@ def read_json(path: Path) -> object:
         return json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):
         return None
+
+
+def replace_file(path: Path, text: str, *, durable: bool) -> None:
+    """Replace a file as a whole; `durable` waits for the disk.
+
+    Raises:
+        JournalError: the disk is full or the folder is not writable.
+    """
+    fresh = path.with_suffix(".new")
+    try:
+        with fresh.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            if durable:
+                os.fsync(file.fileno())
+        fresh.replace(path)
+        if durable:
+            _sync_folder(path.parent)
+    except OSError as error:
+        msg = f"Cannot write {path}: {error.strerror}. Is the disk full?"
+        raise JournalError(msg) from error
 
 
 def _sync_folder(path: Path) -> None:

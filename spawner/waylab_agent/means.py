@@ -5,18 +5,39 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from waylab_agent.gate import Gate
-from waylab_agent.journal import Journal
+from waylab_agent.journal import JobEntry, Journal
+from waylab_agent.runtime import Runtime
 from waylab_agent.settings import AgentSettings
 from waylab_clearml.client import Client
 from waylab_site.accounts import Accounts
 
 
 @dataclass(frozen=True)
-class Means:
-    """What jobs work with."""
+class Place:
+    """What jobs are started with; `epoch` names this process of the agent."""
 
     settings: AgentSettings
     client: Client
-    gate: Gate
     accounts: Accounts
+    epoch: str
+
+
+@dataclass(frozen=True)
+class Means(Place):
+    """What jobs work with.
+
+    New jobs are started by `containers` where the node has an engine, else by
+    `processes`.
+    """
+
+    gate: Gate
     journal: Journal
+    processes: Runtime
+    containers: Runtime | None = None
+
+    def runtime_for(self, entry: JobEntry) -> Runtime:
+        """Give what has started a job, or will."""
+        started_as_processes = entry.process is not None
+        if self.containers is None or started_as_processes:
+            return self.processes
+        return self.containers

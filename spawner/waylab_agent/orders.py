@@ -4,23 +4,31 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
+from waylab_agent import processes
 from waylab_agent.environment import (
+    BEGIN_NAME,
     CONFIG_NAME,
-    job_command,
+    Who,
+    begin_order,
     job_configuration,
     job_environment,
 )
 from waylab_agent.errors import StartError
 from waylab_agent.journal import JobEntry
 from waylab_agent.launch import Order
-from waylab_agent.means import Means
+from waylab_agent.means import Place
+from waylab_agent.tasks import wishes
 from waylab_clearml.credentials import Credentials
 from waylab_clearml.environment import sdk_environment
 from waylab_clearml.verdict import FILE_NAME
+from waylab_ledger.values import Holder
+
+BEGIN = Path(__file__).with_name("begin.py")
 
 
-def build(means: Means, entry: JobEntry, worker: str, *, repository: bool) -> Order:
+def for_processes(place: Place, entry: JobEntry) -> Order:
     """Ask for a token of the task's owner and lay down what is to be run for them.
 
     Raises:
@@ -28,46 +36,57 @@ def build(means: Means, entry: JobEntry, worker: str, *, repository: bool) -> Or
         AccountError: the owner can have no account.
         StartError: the server's answer names no owner.
     """
-    credentials, user = owner_of(means, entry.task_id)
-    account = means.accounts.ensure(user)
+    settings = place.settings
+    credentials, user = owner_of(place, entry.task_id)
+    wanted = wishes(place.client, entry.task_id)
+    account = place.accounts.ensure(user)
     cache = account.home / ".cache" / "waylab"
     work = cache / "jobs" / entry.task_id
+    worker = worker_of(place, entry)
+    kind = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    scope = f"{settings.site_id}/{settings.node}"
+    holder = str(Holder.job(entry.task_id))
     return Order(
-        argv=job_command(sys.executable, entry.task_id, repository=repository),
+        argv=(sys.executable, str(BEGIN)),
         environment=job_environment(
             os.environ,
             sdk_environment(credentials),
-            task_id=entry.task_id,
-            claim=entry.claim,
-            worker=worker,
-            user=account.name,
+            Who(entry.task_id, entry.claim, worker, account.name, work),
             home=account.home,
-            work=work,
             devices=entry.grant.devices,
+            lease=processes.lease_mark(
+                scope, entry.grant.id, holder, entry.grant.devices
+            ),
         ),
         claim=entry.claim,
         home=account.home,
         work=work,
         files={
+            BEGIN_NAME: begin_order(entry.task_id, wanted, tools=None),
             CONFIG_NAME: job_configuration(
-                work=work, cache=cache / "clearml-agent", worker=worker
-            )
+                work=work, cache=cache / "clearml-agent", worker=worker, kind=kind
+            ),
         },
         verdict=FILE_NAME,
-        uid=account.uid if means.settings.isolated else None,
-        gid=account.gid if means.settings.isolated else None,
+        uid=account.uid if settings.isolated else None,
+        gid=account.gid if settings.isolated else None,
     )
 
 
-def owner_of(means: Means, task_id: str) -> tuple[Credentials, str]:
+def worker_of(place: Place, entry: JobEntry) -> str:
+    """Name the ClearML worker that runs a job."""
+    return f"{place.settings.node}:{entry.grant.slot}"
+
+
+def owner_of(place: Place, task_id: str) -> tuple[Credentials, str]:
     """Give credentials that act for the task's owner while it runs, and their name.
 
     Raises:
         ClearMLError: the server does not answer, or gives no token for this task.
         StartError: the server's answer names no owner.
     """
-    settings = means.settings
-    answer = means.client.call("waylab.job_token", {"task": task_id})
+    settings = place.settings
+    answer = place.client.call("waylab.job_token", {"task": task_id})
     try:
         token, user = str(answer["token"]), str(answer["user"]["name"])
     except (KeyError, TypeError) as error:

@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from waylab_agent.console import Position, take
-from waylab_agent.journal import JobFolder
+from waylab_agent.journal import JobFolder, replace_file
 from waylab_clearml.client import Client
 
 PORTION_BYTES = 1 << 20
@@ -134,7 +134,7 @@ class Shipper:
     def _keep(self, state: Shipped) -> None:
         self._state = state
         text = state.model_dump_json()
-        self.folder.replace(self.folder.shipped, text, durable=False)
+        replace_file(self.folder.shipped, text, durable=False)
 
     def _post(self, messages: Sequence[str], first_timestamp_ms: int) -> None:
         events: list[Mapping[str, Any]] = [

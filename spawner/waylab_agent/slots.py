@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from waylab_agent.gate import Candidate, Grant
 from waylab_agent.settings import SERVICES_QUEUE, AgentSettings
+from waylab_ledger.values import Proof
 
 
 @dataclass(frozen=True)
@@ -80,8 +81,16 @@ class SlotGate:
         self._held[grant.slot] = grant
         return True
 
-    def release(self, grant: Grant) -> None:
-        """Free the slot if this grant holds it."""
+    def activate(
+        self, grant: Grant, *, engine_id: str | None = None, found: str | None = None
+    ) -> bool:
+        """Hold the slot, as `renew` does: counting needs no more."""
+        del engine_id, found
+        return self.renew(grant)
+
+    def release(self, grant: Grant, proof: Proof) -> None:
+        """Free the slot if this grant holds it, whatever the proof."""
+        del proof
         holder = self._held.get(grant.slot)
         if holder is not None and holder.id == grant.id:
             del self._held[grant.slot]

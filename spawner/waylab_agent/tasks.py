@@ -95,6 +95,54 @@ def view(client: Client, task_ids: Sequence[str]) -> dict[str, TaskView]:
     return {task.id: task for task in views}
 
 
+@dataclass(frozen=True)
+class Wishes:
+    """What a task asks for to be started.
+
+    `requirements` is the text of pip's; `arguments` and `setup_script` are ClearML's,
+    for its containers.
+    """
+
+    repository: bool = False
+    notebook: bool = False
+    requirements: str = ""
+    image: str = ""
+    arguments: str = ""
+    setup_script: str = ""
+
+
+def wishes(client: Client, task_id: str) -> Wishes:
+    """Ask what a task needs to be started.
+
+    Raises:
+        ClearMLError: the server does not answer.
+    """
+    body = {
+        "id": [task_id],
+        "only_fields": ["id", "script", "container"],
+        "search_hidden": True,
+    }
+    for task in client.call("tasks.get_all", body).get("tasks") or ():
+        script, container = task.get("script") or {}, task.get("container") or {}
+        return Wishes(
+            repository=bool(script.get("repository")),
+            notebook=script.get("entry_point") == RUNNER_ENTRY_POINT,
+            requirements=_requirements(script.get("requirements")),
+            image=str(container.get("image") or "").strip(),
+            arguments=str(container.get("arguments") or "").strip(),
+            setup_script=str(container.get("setup_shell_script") or "").strip(),
+        )
+    return Wishes()
+
+
+def _requirements(given: object) -> str:
+    """Give pip's part; the SDK writes a text, other clients a list of lines."""
+    pip = given.get("pip") if isinstance(given, Mapping) else given
+    if isinstance(pip, list):
+        return "\n".join(str(line) for line in pip)
+    return pip if isinstance(pip, str) else ""
+
+
 def claimed_by(task: TaskView, claim: str) -> bool:
     """Say whether the task was marked started under this claim."""
     return task.status is Status.IN_PROGRESS and f"({claim})" in task.status_reason

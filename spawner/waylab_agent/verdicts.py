@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from waylab_agent.errors import StartError
-from waylab_agent.means import Means
+from waylab_agent.means import Place
 from waylab_agent.orders import owner_of
 from waylab_clearml.client import Client
 from waylab_clearml.errors import ApiError
@@ -20,7 +20,7 @@ _ENDPOINTS = {
 }
 
 
-def write(means: Means, task_id: str, verdict: Verdict) -> bool:
+def write(place: Place, task_id: str, verdict: Verdict) -> bool:
     """Give the task its end, if it has none; False if the server refuses it.
 
     Raises:
@@ -28,7 +28,7 @@ def write(means: Means, task_id: str, verdict: Verdict) -> bool:
     """
     logger.info("Task %s: %s, %s", task_id, verdict.outcome, verdict.reason)
     try:
-        _keep_details(means, task_id, verdict)
+        _keep_details(place, task_id, verdict)
     except (ApiError, StartError) as error:
         logger.warning("The details of the verdict were refused: %s", error)
     body = {
@@ -38,21 +38,21 @@ def write(means: Means, task_id: str, verdict: Verdict) -> bool:
     }
     try:
         # Not forced: an end that the task got meanwhile is left as it is.
-        means.client.call(_ENDPOINTS[verdict.outcome], body)
+        place.client.call(_ENDPOINTS[verdict.outcome], body)
     except ApiError as error:
         logger.warning("The verdict was refused: %s", error)
         return False
     return True
 
 
-def _keep_details(means: Means, task_id: str, verdict: Verdict) -> None:
+def _keep_details(place: Place, task_id: str, verdict: Verdict) -> None:
     """Store the verdict as a configuration item, as the task's owner.
 
     An agent may mark tasks, but not edit them.
     """
     item = {"name": CONFIGURATION_NAME, "type": "json", "value": verdict.to_json()}
     body = {"task": task_id, "configuration": [item], "force": True}
-    credentials, _ = owner_of(means, task_id)
-    timeout_seconds = means.client.timeout_seconds
+    credentials, _ = owner_of(place, task_id)
+    timeout_seconds = place.client.timeout_seconds
     with Client(credentials, timeout_seconds=timeout_seconds) as owner:
         owner.call("tasks.edit_configuration", body)

@@ -19,19 +19,17 @@ TIMEOUT_SECONDS = 600
 class Workers:
     """One worker per slot."""
 
-    def __init__(
-        self, client: Client, node: str, slots: Sequence[Slot], machine: Machine
-    ) -> None:
+    def __init__(self, client: Client, node: str, machine: Machine) -> None:
         """Nothing is sent before `report`."""
         self._client = client
         self._node = node
-        self._slots = tuple(slots)
         self._machine = machine
         self._registered: dict[str, tuple[str, ...]] = {}
         self._reported: dict[str, tuple[str | None, float]] = {}
 
     def report(
         self,
+        slots: Sequence[Slot],
         queue_ids: Mapping[str, str],
         tasks: Mapping[str, str],
         *,
@@ -40,12 +38,16 @@ class Workers:
     ) -> None:
         """Report each worker whose task changed, or whose last report is old.
 
+        One whose slot is no longer among `slots` is taken off the server's list.
         `queue_ids` by queue name, `tasks` by slot name; `now` in seconds, monotonic.
 
         Raises:
             ClearMLError: the server does not answer.
         """
-        for slot in self._slots:
+        names = {slot.name for slot in slots}
+        for name in [name for name in self._registered if name not in names]:
+            self._unregister(name)
+        for slot in slots:
             queues = tuple(queue_ids[q] for q in slot.queues if q in queue_ids)
             task = tasks.get(slot.name)
             self._register(slot, queues)
@@ -61,10 +63,13 @@ class Workers:
         Raises:
             ClearMLError: the server does not answer.
         """
-        for slot in self._slots:
-            if slot.name in self._registered:
-                self._client.call("workers.unregister", {"worker": self._name(slot)})
-        self._registered.clear()
+        for name in list(self._registered):
+            self._unregister(name)
+
+    def _unregister(self, name: str) -> None:
+        self._client.call("workers.unregister", {"worker": f"{self._node}:{name}"})
+        del self._registered[name]
+        self._reported.pop(name, None)
 
     def _name(self, slot: Slot) -> str:
         return f"{self._node}:{slot.name}"

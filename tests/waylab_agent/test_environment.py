@@ -3,7 +3,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from waylab_agent.environment import job_command, job_configuration, job_environment
+from waylab_agent.environment import (
+    Who,
+    begin_order,
+    container_environment,
+    job_configuration,
+    job_environment,
+)
+from waylab_agent.tasks import Wishes
 
 OWN = {
     "PATH": "/bin",
@@ -17,17 +24,12 @@ OWN = {
 SDK = {"CLEARML_API_HOST": "http://h", "CLEARML_AUTH_TOKEN": "token"}
 
 
+WHO = Who("t1", "c", "n1:gpu0", "waylab-ada", Path("/homes/ada/.cache/jobs/t1"))
+
+
 def environment(*devices: str) -> dict[str, str]:
     return job_environment(
-        OWN,
-        SDK,
-        task_id="t1",
-        claim="c",
-        worker="n1:gpu0",
-        user="waylab-ada",
-        home=Path("/homes/ada"),
-        work=Path("/homes/ada/.cache/waylab/jobs/t1"),
-        devices=devices,
+        OWN, SDK, WHO, home=Path("/homes/ada"), devices=devices, lease="mark"
     )
 
 
@@ -46,14 +48,20 @@ def test_exactly_the_granted_devices_are_visible() -> None:
     with_devices = environment("GPU-a", "GPU-b")
     assert with_devices["CUDA_VISIBLE_DEVICES"] == "GPU-a,GPU-b"
     assert with_devices["NVIDIA_VISIBLE_DEVICES"] == "GPU-a,GPU-b"
-    without = environment()
-    assert without["CUDA_VISIBLE_DEVICES"] == ""
-    assert without["NVIDIA_VISIBLE_DEVICES"] == "void"
+    for without in (environment(), environment("cpu:n1:0")):
+        assert without["CUDA_VISIBLE_DEVICES"] == ""
+        assert without["NVIDIA_VISIBLE_DEVICES"] == "void"
+
+
+def test_a_container_gets_nothing_that_means_this_machine() -> None:
+    result = container_environment(OWN, SDK, WHO)
+    assert {name for name in OWN if name in result} == {"HTTPS_PROXY"}
+    assert SDK.items() <= result.items()
 
 
 def test_the_configuration_holds_no_secret_and_keeps_to_the_job() -> None:
     work = Path("/w")
-    text = job_configuration(work=work, cache=Path("/c"), worker="n1:gpu0")
+    text = job_configuration(work=work, cache=Path("/c"), worker="n1:gpu0", kind="i")
     agent = json.loads(text)["agent"]
     assert agent["venvs_dir"] == "/w/code"
     assert agent["vcs_cache"]["path"] == "/c/vcs"
@@ -61,7 +69,13 @@ def test_the_configuration_holds_no_secret_and_keeps_to_the_job() -> None:
     assert SDK["CLEARML_API_HOST"] not in text
 
 
-def test_a_task_with_a_repository_may_use_the_network() -> None:
-    assert "--standalone-mode" in job_command("python", "t1", repository=False)
-    assert "--standalone-mode" not in job_command("python", "t1", repository=True)
-    assert job_command("python", "t1", repository=True)[-2:] == ("--id", "t1")
+def test_the_start_knows_what_the_task_needs() -> None:
+    wishes = Wishes(repository=True, requirements="numpy==2.0")
+    order = json.loads(begin_order("t1", wishes, tools=None))
+    assert order == {
+        "task": "t1",
+        "notebook": False,
+        "repository": True,
+        "requirements": "numpy==2.0",
+        "tools": None,
+    }

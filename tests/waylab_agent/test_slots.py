@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 
 from waylab_agent.gate import Candidate, Grant
 from waylab_agent.slots import Slot, SlotGate
+from waylab_ledger.values import Proof, ProofKind
 
+GONE = Proof(ProofKind.PROCESSES_GONE, by="test")
 CPU = Slot("cpu0", ("vision", "default"))
 SERVICES = Slot("services0", ("services",))
 GPUS = (Slot("gpu0", ("vision",), ("GPU-a",)), Slot("gpu1", ("vision",), ("GPU-b",)))
@@ -39,10 +41,10 @@ def test_release_is_idempotent_and_frees_only_its_own() -> None:
     gate = SlotGate([CPU])
     first = gate.grant([Candidate("1", "vision")])
     assert first is not None
-    gate.release(first)
+    gate.release(first, GONE)
     second = gate.grant([Candidate("2", "vision")])
     assert second is not None
-    gate.release(first)
+    gate.release(first, GONE)
     assert gate.offer() == ()
     assert gate.renew(second)
     assert not gate.renew(first)
@@ -66,7 +68,7 @@ def test_a_slot_that_is_gone_from_the_settings_is_held_all_the_same() -> None:
     other = gate.grant([Candidate("2", "vision")])
     assert other is not None
     assert other.devices == ("GPU-b",)
-    gate.release(grant)
+    gate.release(grant, GONE)
     assert gate.offer() == ("vision",)
 
 
@@ -81,7 +83,7 @@ def test_no_slot_and_no_device_has_two_holders(steps: list[tuple[bool, int]]) ->
             if grant is not None:
                 held.append(grant)
         elif held:
-            gate.release(held.pop(number % len(held)))
+            gate.release(held.pop(number % len(held)), GONE)
         slots = Counter(grant.slot for grant in held)
         devices = Counter(d for grant in held for d in grant.devices)
         tasks = Counter(grant.task_id for grant in held)

@@ -33,6 +33,8 @@ class Reason(StrEnum):
     NOTEBOOK_INVALID = "notebook-invalid"
     BUNDLE_INVALID = "bundle-invalid"
     PARAMETER_INVALID = "parameter-invalid"
+    IMAGE_MISSING = "image-missing"
+    IMAGE_UNFIT = "image-unfit"
     START_FAILED = "start-failed"
 
 
