@@ -14,7 +14,7 @@
   const element = (tag, cls, text) => {
     const made = document.createElement(tag);
     made.className = cls;
-    if (text !== undefined) { made.textContent = text; made.title = text; }
+    if (text) { made.textContent = text; made.title = text; }
     return made;
   };
   const setText = (node, text) => { if (node.textContent !== text) { node.textContent = text; } };
@@ -53,30 +53,36 @@
       : { weekday: "short", hour: "2-digit", minute: "2-digit" });
   }
   function holderText(lease) {
-    const kind = lease.holder.startsWith("job:") ? "a job of " : "";
-    const until = lease.until ? ", until " + untilText(lease.until) : "";
-    const more = lease.state === "lost" ? " (out of sight)" : lease.state === "pending" ? " (set aside)" : "";
-    return kind + (lease.display_name || lease.user) + until + more;
+    const kind = lease.holder.startsWith("job:") ? "job of " : "";
+    const more = { lost: " (out of sight)", pending: " (set aside)", releasing: " (ending)" }[lease.state] || "";
+    return kind + (lease.display_name || lease.user) + more;
+  }
+  function stateText(node, shown) {
+    if (node.state === "drained") { return "closed by an admin"; }
+    if (!node.isUp) { return "its node does not answer"; }
+    return shown.free ? "free" : shown.trouble || "set aside for the next in line";
   }
   function gpu(node, shown) {
     const device = shown.device;
     const lease = state.leases.find((one) => one.id === shown.lease);
     const row = element("li", "waylab-gpu");
-    const where = node.name + " " + device.index;
-    const size = (device.memory_bytes / GIB).toFixed(0) + " GiB";
-    row.append(element("span", "waylab-gpu-name", where + ": " + device.model + (device.mig_profile ? " " + device.mig_profile : "") + ", " + size));
-    let text;
-    if (lease) { text = holderText(lease); }
-    else if (!node.isUp) { text = node.state === "drained" ? "closed for maintenance" : "its node does not answer"; }
-    else if (shown.free) { text = "free"; }
-    else { text = shown.trouble || "set aside"; }
     row.classList.toggle("is-free", isFree(node, shown));
     row.classList.toggle("is-away", !node.isUp);
-    if (shown.gpu_percent !== null && shown.gpu_percent !== undefined && lease) {
-      const used = shown.memory_used_bytes === null ? "" : ", " + (shown.memory_used_bytes / GIB).toFixed(1) + " GiB used";
-      text += " · " + Math.round(shown.gpu_percent) + " %" + used;
+    const slice = device.mig_profile ? " " + device.mig_profile : "";
+    const size = (device.memory_bytes / GIB).toFixed(0) + " GiB";
+    const known = shown.gpu_percent !== null && shown.gpu_percent !== undefined;
+    const line = (left, right) => {
+      const made = element("span", "waylab-gpu-line");
+      made.append(element("span", "waylab-gpu-cut", left), " ", element("span", "waylab-gpu-end", right));
+      return made;
+    };
+    row.append(
+      line(node.name + " " + device.index + ": " + device.model + slice + ", " + size, known ? Math.round(shown.gpu_percent) + " %" : ""),
+      line(lease ? holderText(lease) : stateText(node, shown), lease && lease.until ? "until " + untilText(lease.until) : ""),
+    );
+    if (known && shown.memory_used_bytes !== null) {
+      row.title = (shown.memory_used_bytes / GIB).toFixed(1) + " of " + size + " used";
     }
-    row.append(element("span", "waylab-gpu-holder", text));
     return row;
   }
   function drawCard(card) {
@@ -87,9 +93,8 @@
     const nodes = nodesFor(card);
     const all = nodes.flatMap((node) => node.devices.map((shown) => [node, shown]));
     const open = all.filter(([node, shown]) => isFree(node, shown)).length;
-    const line = state.line.filter((ticket) => ticket.state === "waiting" && !ticket.holder.startsWith("job:")).length;
     setText(free, all.length === 0 ? "No such GPU is there now"
-      : open + " of " + all.length + " free now" + (open < count(card) && line ? ", " + line + " waiting" : ""));
+      : open + " of " + all.length + " free now");
     const rows = all.map(([node, shown]) => gpu(node, shown));
     if (list.innerHTML !== rows.map((row) => row.outerHTML).join("")) { list.replaceChildren(...rows); }
   }
@@ -122,16 +127,7 @@
     drawNote();
   }
   // The board has a cookie of its own, which the hub's sign-in gives without a question.
-  function signIn() {
-    return new Promise((resolve) => {
-      const frame = document.createElement("iframe");
-      frame.hidden = true;
-      frame.title = "Sign-in of the board";
-      frame.addEventListener("load", () => { frame.remove(); resolve(); });
-      frame.src = base + "/";
-      document.body.append(frame);
-    });
-  }
+  const signIn = () => fetch(base + "/sign-in?next=" + encodeURIComponent(base + "/health"), { credentials: "same-origin" });
   async function ask() {
     const answer = await fetch(base + "/api/v1/state", { credentials: "same-origin", headers: { Accept: "application/json" }, cache: "no-store" });
     if ((answer.status === 401 || answer.status === 403) && !signedIn) {

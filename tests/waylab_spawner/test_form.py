@@ -73,6 +73,7 @@ def test_the_last_choice_is_restored_whole() -> None:
 
     page = _page(SITE, last)
 
+    assert _one(page, "[name=profile][checked]")["value"] == "gpu"
     chosen = {
         str(select["name"]): _one(page, f'[name="{select["name"]}"] [selected]').text
         for select in page.select("select[name$=':gpu']")
