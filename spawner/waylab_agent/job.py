@@ -37,8 +37,6 @@ logger = logging.getLogger(__name__)
 
 LINGER_SECONDS = 300.0
 """Time that a job has for its last uploads after its task got its end."""
-OWN_END_SECONDS = 15.0
-"""Time that a notebook's runner has to end itself at its limit, with all outputs."""
 REFUSALS_TO_GIVE_UP = 10
 SCRIPT_BEGINS = b"\nStarting Task Execution:"
 _PREAMBLE_LIMIT_BYTES = 8 << 20
@@ -76,7 +74,6 @@ class Job:
         self._life = Life.NONE_YET
         self._abandoned = False
         self._released = False
-        self._stop_seen_at: float | None = None
         self._term_sent_at: float | None = None
         self._refused: str | None = None
         self._refusal: Reason | None = None
@@ -323,11 +320,6 @@ class Job:
             return False
 
     def _end(self, now: float) -> None:
-        if self._stop_seen_at is None:
-            self._stop_seen_at = now
-        by_itself = self.entry.notebook and self.entry.stop is StopCause.TIMEOUT
-        if by_itself and now - self._stop_seen_at < OWN_END_SECONDS:
-            return
         if self._term_sent_at is None:
             self._term_sent_at = now
             self._runtime.end(self.entry, self._folder, by_force=False)

@@ -8,7 +8,7 @@ import secrets
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,7 +61,12 @@ class Rig:
         """The client of the `system` principal."""
         return self.client(*self.server.system)
 
-    def start_agent(self, node: str = "n1", **settings: str) -> AgentProcess:
+    def start_agent(
+        self,
+        node: str = "n1",
+        environment: Mapping[str, str] | None = None,
+        **settings: str,
+    ) -> AgentProcess:
         """Start an agent; settings override the defaults."""
         state = self.folder / "agents" / node
         state.mkdir(parents=True, exist_ok=True)
@@ -90,6 +95,7 @@ class Rig:
                 env={
                     "PATH": os.environ["PATH"],
                     "SECRET_OF_THE_AGENT": "hush",
+                    **(environment or {}),
                     **{f"WAYLAB_AGENT_{k}": v for k, v in values.items()},
                 },
                 stdout=file,
