@@ -157,7 +157,9 @@ class Book:
     `version` is that which the transaction will have made.
     """
 
-    def __init__(self, state: State, history: History, new_id: Callable[[], str]):
+    def __init__(
+        self, state: State, history: History, new_id: Callable[[], str]
+    ) -> None:
         """Start from a copy of a state."""
         self.state = state
         self.history = history
@@ -338,6 +340,13 @@ class Store(Protocol):
 
         Raises:
             Conflict: a constraint of the store forbids the changes.
+            StoreUnavailable: the store failed.
+        """
+
+    def reading(self) -> AbstractContextManager[Book]:
+        """Give a book of what is stored now; nothing must be changed in it.
+
+        Raises:
             StoreUnavailable: the store failed.
         """
 

@@ -73,6 +73,21 @@ class DatabaseStore:
                 raise StoreUnavailable(msg) from error
             self._cache = state
 
+    @contextmanager
+    def reading(self) -> Iterator[Book]:
+        """Give a book of what is stored now."""
+        with self._lock:
+            try:
+                with self._engine.begin() as connection:
+                    version = connection.execute(_VERSION).scalar_one()
+                    if self._cache is None or self._cache.version != version:
+                        connection.execute(_LOCKED_VERSION)
+                        self._cache = _load(connection)
+                    yield Book(self._cache, _Rows(connection), str)
+            except sa.exc.DBAPIError as error:
+                msg = f"The ledger's database failed: {_said(error)}"
+                raise StoreUnavailable(msg) from error
+
     def events(self, after: int, limit: int) -> tuple[Event, ...]:
         """Give events in order."""
         query = (
@@ -137,7 +152,7 @@ class DatabaseStore:
             self._engine.dispose()
 
     def _current(self, connection: sa.Connection, cached: State | None) -> State:
-        version = connection.execute(_VERSION).scalar_one()
+        version = connection.execute(_LOCKED_VERSION).scalar_one()
         return cached if cached and cached.version == version else _load(connection)
 
     def _read(self, query: sa.Select[Any]) -> list[sa.Row[Any]]:
@@ -164,9 +179,10 @@ class DatabaseStore:
             command.upgrade(config, "head")
 
 
-# Whoever has read it has the ledger for itself until its transaction ends: SQLite by
-# BEGIN IMMEDIATE, PostgreSQL by the row's lock.
-_VERSION = sa.select(tables.counters.c.version).with_for_update()
+_VERSION = sa.select(tables.counters.c.version)
+# Whoever has read this one has the ledger for itself until its transaction ends:
+# SQLite by BEGIN IMMEDIATE, PostgreSQL by the row's lock.
+_LOCKED_VERSION = _VERSION.with_for_update()
 
 
 class _Rows:

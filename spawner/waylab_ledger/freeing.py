@@ -75,12 +75,33 @@ class Look:
         by_reporter = self.taker and self.taker.role == agent_role(lease.node)
         if by_reporter or self.report.processes:
             return True
-        return not (lease.was_activated or self.node.processes)
+        may_be_process = lease.was_activated or self.node.processes
+        return self.report.engine_id is not None and not may_be_process
 
     @property
     def taker_is_dead(self) -> bool:
         """Whether the process that took the lease is known to be dead."""
         return self.taker is not None and self.taker.dead_at is not None
+
+
+def speaks_for_taker(by: str, lease: Lease, taker: Epoch | None) -> bool:
+    """Tell whether `by` is the process that took a lease, or may answer for it.
+
+    A role stands for its living process. An agent answers for the dead one before it:
+    what that one began stands in the journal that they share.
+    """
+    if by == lease.taker:
+        return True
+    if taker is None or by != taker.role:
+        return False
+    return taker.dead_at is None or taker.role == agent_role(lease.node)
+
+
+def is_being_started(lease: Lease, taker: Epoch | None) -> bool:
+    """Tell whether a living process may be starting the holder at this moment."""
+    is_taken = lease.state is not LeaseState.PENDING and not lease.was_activated
+    is_dead = taker is not None and taker.dead_at is not None
+    return is_taken and not is_dead and not was_abandoned(lease)
 
 
 def was_abandoned(lease: Lease) -> bool:
@@ -122,7 +143,7 @@ def check_proof(
     """
     if proof.kind is ProofKind.FENCED:
         return
-    is_taker = proof.by == lease.taker
+    is_taker = speaks_for_taker(proof.by, lease, taker)
     never_started = proof.kind is ProofKind.NEVER_STARTED
     if lease.state is LeaseState.PENDING:
         if never_started:
@@ -135,10 +156,7 @@ def check_proof(
     if never_started:
         _check_never_started(lease, is_taker=is_taker)
         return
-    is_starting = not (
-        lease.was_activated or was_abandoned(lease) or (taker and taker.dead_at)
-    )
-    if is_starting and not is_taker:
+    if is_being_started(lease, taker) and not is_taker:
         msg = (
             f"Lease {lease.id} is being started by {lease.taker}, which may still "
             f"make its container: only that process can release it now."

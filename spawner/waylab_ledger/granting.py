@@ -118,6 +118,8 @@ def take(book: Book, lease_id: str, taker: str, now: datetime) -> Lease:
     if lease.state is not LeaseState.PENDING:
         if lease.taker == taker:
             return lease
+        if _succeeds(book, taker, lease):
+            return book.put_lease(replace(lease, taker=taker))
         msg = f"Lease {lease.id} was taken by another process ({lease.taker})."
         raise LeaseGone(msg)
     taken = replace(
@@ -249,7 +251,7 @@ def _check_satisfiable(book: Book, request: Request) -> None:
     silent = [
         node
         for node in book.nodes.values()
-        if node.declared and node.last_seen is None
+        if node.declared and node.epoch is None
         if not selector.nodes or node.name in selector.nodes
     ]
     if not silent and not could_fit(selector, capacities):
@@ -314,6 +316,14 @@ def _set_aside(book: Book, grant: Grant, now: datetime) -> Lease:
         passed = book.tickets[id_]
         book.put_ticket(replace(passed, overtaken=passed.overtaken + 1))
     return lease
+
+
+def _succeeds(book: Book, taker: str, lease: Lease) -> bool:
+    """Tell whether a process takes over from a dead one of its role."""
+    before, after = book.epoch(lease.taker), book.epoch(taker)
+    return bool(
+        before and after and before.role == after.role and before.dead_at is not None
+    )
 
 
 def _why_over(book: Book, lease: Lease) -> str:

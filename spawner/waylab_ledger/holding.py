@@ -127,9 +127,21 @@ def lose(book: Book, id_: str, reason: str, now: datetime) -> Lease:
     if lease.state is LeaseState.PENDING:
         msg = f"Lease {lease.id} was not taken yet: it cannot be lost. Give it back."
         raise Conflict(msg)
+    if not lease.was_activated and lease.fenced_by:
+        return free(book, lease, Proof(ProofKind.FENCED, lease.fenced_by, reason), now)
     if not lease.was_activated and lease.known_version == 0:
         lease = book.put_lease(replace(lease, known_version=book.version))
     return mark_lost(book, lease, reason, now)
+
+
+def fence_start(book: Book, lease: Lease, by: str, now: datetime) -> Lease:
+    """Ask for the end of a start on a node that was fenced."""
+    reason = f"{lease.node} was fenced by {by}"
+    state = LeaseState.RELEASING
+    asked = replace(lease, state=state, since=now, reason=reason, fenced_by=by)
+    book.put_lease(asked)
+    book.say(EventKind.LEASE_RELEASING, now, asked, text=reason)
+    return asked
 
 
 def mark_lost(book: Book, lease: Lease, reason: str, now: datetime) -> Lease:
@@ -162,7 +174,9 @@ def revive(
     book: Book, lease: Lease, engine_id: str | None, found: str, now: datetime
 ) -> Lease:
     """Store that a lease's holder was seen running."""
-    alive = started(lease, now, engine_id, found, lease.known_version or book.version)
+    if lease.was_activated and lease.engine_id is None:
+        engine_id = None  # A process, whatever else the node has.
+    alive = started(lease, now, engine_id, found, book.version)
     if LeaseState.RELEASING in {lease.state, lease.before}:
         alive = replace(alive, state=LeaseState.RELEASING)
     book.put_lease(alive)

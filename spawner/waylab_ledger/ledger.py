@@ -87,6 +87,8 @@ class Ledger:
     def take(self, lease_id: str, taker: str, now: datetime) -> Lease:
         """Give a lease that was set aside to the process that will start its holder.
 
+        A process may take over what a dead one of its role took.
+
         Raises:
             LeaseGone: it is over, or another process has it.
             NotFound: there never was such a lease.
@@ -206,7 +208,7 @@ class Ledger:
         Raises:
             NotFound: there never was one of that id.
         """
-        with self._book() as book:
+        with self._reading() as book:
             return granting.find_lease(book, lease_id)
 
     def ticket(self, ticket_id: str) -> Ticket:
@@ -215,7 +217,7 @@ class Ledger:
         Raises:
             NotFound: there never was one of that id.
         """
-        with self._book() as book:
+        with self._reading() as book:
             found = book.ticket(ticket_id)
         if found is None:
             msg = f"There is no ticket {ticket_id}."
@@ -224,12 +226,12 @@ class Ledger:
 
     def snapshot(self, now: datetime) -> Snapshot:
         """Give all that is open, at one moment."""
-        with self._book() as book:
+        with self._reading() as book:
             return snapshot(book.state, now)
 
     def line(self, now: datetime) -> tuple[Place, ...]:
         """Give the places of the waiting tickets, the next one first."""
-        with self._book() as book:
+        with self._reading() as book:
             waiting = [one for one in book.tickets.values() if one.lease is None]
             leases = list(book.leases.values())
             capacities = book.capacities(now)
@@ -269,12 +271,21 @@ class Ledger:
                 found[name or ""] += seconds * event.gpus
         return dict(found)
 
-    def check(self) -> tuple[str, ...]:
-        """Say every violation of what must always be true; nothing if all is well."""
-        with self._book() as book:
-            state = book.state
-            found = violations(book)
-        return (*found, *self._store.audit(state))
+    def check(self, *, stored: bool = True) -> tuple[str, ...]:
+        """Say every violation of what must always be true; nothing if all is well.
+
+        With `stored` every open row is read anew and compared with what is in memory.
+        """
+        with self._lock:
+            with self._reading() as book:
+                state = book.state
+                found = violations(book)
+            return (*found, *self._store.audit(state)) if stored else found
+
+    @contextmanager
+    def _reading(self) -> Iterator[Book]:
+        with self._lock, self._store.reading() as book:
+            yield book
 
     @contextmanager
     def _book(self) -> Iterator[Book]:

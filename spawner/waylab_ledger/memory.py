@@ -36,6 +36,11 @@ class MemoryStore:
             self._write(book.changes)
             self._state = book.state
 
+    @contextmanager
+    def reading(self) -> Iterator[Book]:
+        """Give a book of what is stored now."""
+        yield Book(self._state, self, str)
+
     def lease(self, id_: str) -> Lease | None:
         """Give any lease."""
         return self._leases.get(id_)

@@ -15,11 +15,12 @@ from waylab_ledger.freeing import (
     Look,
     Verdict,
     agent_role,
+    is_being_started,
     judge,
     was_abandoned,
 )
 from waylab_ledger.granting import expire, put_back
-from waylab_ledger.holding import free, mark_lost, restore, revive
+from waylab_ledger.holding import fence_start, free, mark_lost, restore, revive
 from waylab_ledger.values import (
     Device,
     Found,
@@ -109,7 +110,9 @@ def sweep(book: Book, now: datetime) -> tuple[Lease, ...]:
         if node.last_seen and node.last_seen > now:  # The clock went back.
             node = replace(node, last_seen=now)  # noqa: PLW2901
             book.put_node(node)
-        if node.silent(now):
+        if not node.declared and not any(book.leases_on(node.name)):
+            book.drop_node(node.name)
+        elif node.silent(now):
             _put_down(book, node, f"{node.name} is silent.", now)
     for lease in list(book.leases.values()):
         if lease.since > now:
@@ -141,12 +144,16 @@ def drain(book: Book, name: str, by: str, now: datetime, *, on: bool) -> None:
 def fence(book: Book, name: str, by: str, now: datetime) -> None:
     """Free all devices of a node: somebody vouches that nothing runs there.
 
-    It takes no leases before it reports what it sees from then on.
+    It takes no leases before it reports what it sees from then on. What a living
+    process is starting there right now is not known to whoever vouches: that lease is
+    free as soon as the process has given the start up.
     """
     node = _find(book, name)
     for lease in list(book.leases_on(name)):
         if lease.state is LeaseState.PENDING:
             put_back(book, lease, f"{name} was fenced by {by}", now)
+        elif is_being_started(lease, book.epoch(lease.taker)):
+            fence_start(book, lease, by, now)
         else:
             free(book, lease, Proof(ProofKind.FENCED, by), now)
     book.put_node(
