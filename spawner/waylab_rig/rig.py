@@ -17,12 +17,11 @@ from waylab_engine.address import EngineAddress
 from waylab_engine.engine import Engine
 from waylab_engine.errors import EngineError
 from waylab_rig import devices, dockerd, leftovers, network, standins
+from waylab_rig import lab_image as lab_image_module
 from waylab_rig.devices import SimulatedDevice
 from waylab_rig.errors import RigError
 from waylab_rig.places import Places
 from waylab_rig.requirements import requirements
-
-_COPY_SECONDS = 300.0
 
 
 class RunningEngine:
@@ -173,18 +172,14 @@ def start_engine(
         raise
 
 
-def copy_image(source: Engine, target: Engine, reference: str) -> None:
-    """Bring an image from one engine to another.
+def lab_image(engine: Engine) -> str:
+    """Have the small image of labs and jobs on an engine; give its reference.
+
+    Building it takes about a minute and a half, loading it some seconds.
 
     Raises:
-        EngineError: one of them does not do it.
+        RigError: it cannot be built here.
+        EngineError: the engine does not take it.
     """
-    if target.has_image(reference):
-        return
-
-    def give(client: object) -> None:
-        chunks = source.connection.run(lambda own: own.get_image(reference))
-        for _ in client.load_image(chunks):  # type: ignore[attr-defined]
-            pass
-
-    target.connection.run(give, _COPY_SECONDS)
+    lab_image_module.ensure(engine)
+    return lab_image_module.REFERENCE
