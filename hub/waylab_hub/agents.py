@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from waylab_site.inventory import Inventory, job_devices, job_slots
+from waylab_site.inventory import Inventory, cpu_slots
 from waylab_site.model import HUB_NODE, Node, Site
 
 AGENT = "agent"
@@ -12,10 +12,10 @@ AGENT = "agent"
 
 @dataclass(frozen=True)
 class AgentPlan:
-    """One agent: its node, the queues in their order, its slots and its GPUs (UUIDs).
+    """One agent: its node, the queues in their order, its slots of CPU.
 
-    `node` is None for the agent of a hub that is no node itself: it has nothing but
-    slots for services.
+    `devices` is `auto` where the driver tells the GPUs. `node` is None for the agent
+    of a hub that is no node itself: it has nothing but slots for services.
     """
 
     name: str
@@ -23,7 +23,7 @@ class AgentPlan:
     queues: tuple[str, ...]
     slots: int
     services_slots: int
-    devices: tuple[str, ...]
+    devices: str
 
     @property
     def program(self) -> str:
@@ -44,7 +44,7 @@ def agents_here(site: Site, inventory: Inventory) -> tuple[AgentPlan, ...]:
     ]
     if site.local_node is None:
         services = site.jobs.services_slots
-        plans.append(AgentPlan(HUB_NODE, None, (), 0, services, ()))
+        plans.append(AgentPlan(HUB_NODE, None, (), 0, services, ""))
     return tuple(plans)
 
 
@@ -53,8 +53,7 @@ def _plan(node: Node, site: Site, inventory: Inventory) -> AgentPlan:
         name=node.name,
         node=node,
         queues=site.queues_of(node),
-        # A simulated node's GPUs are told by its own stand-in of the driver.
-        slots=0 if node.is_simulated else job_slots(node, inventory),
+        slots=cpu_slots(node, inventory),
         services_slots=site.jobs.services_slots if node.is_local else 0,
-        devices=() if node.is_simulated else job_devices(node, inventory),
+        devices="" if node.devices == "cpu" else "auto",
     )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from pydantic import BaseModel
 from traitlets.config import Config
 
 from waylab_hub.settings import HubSettings
@@ -11,6 +14,10 @@ SUPERVISOR = "waylab-supervisor"
 TRACKING = "clearml"
 TRACKING_CLIENT = f"service-{TRACKING}"
 TRACKING_PREFIX = f"/services/{TRACKING}"
+BOARD_SERVICE = "gpus"
+BOARD_CLIENT = f"service-{BOARD_SERVICE}"
+BOARD_PREFIX = f"/services/{BOARD_SERVICE}"
+BOARD_CALLBACK = f"{BOARD_PREFIX}/oauth_callback"
 TRACKING_CALLBACK = f"{TRACKING_PREFIX}/oauth_callback"
 
 SHARED_NOTICE = (
@@ -32,7 +39,7 @@ def assemble(settings: HubSettings) -> Config:
 def _hub(config: Config, settings: HubSettings) -> None:
     hub = config.JupyterHub
     hub.bind_url = settings.public_url
-    hub.hub_bind_url = f"http://127.0.0.1:{settings.hub_port}"
+    hub.hub_bind_url = settings.hub_url
     hub.db_url = f"sqlite:///{settings.folder / 'jupyterhub.sqlite'}"
     hub.cookie_secret = bytes.fromhex(settings.cookie_secret)
     # The supervisor owns the proxy, and labs outlive the hub.
@@ -62,6 +69,7 @@ def _page_variables(settings: HubSettings) -> dict[str, object]:
         "site_name": settings.site.site.name,
         "shared_notice": SHARED_NOTICE if settings.shares_one_account else "",
         "tracking_path": f"{TRACKING_PREFIX}/",
+        "board_path": f"{BOARD_PREFIX}/",
     }
 
 
@@ -98,12 +106,33 @@ def _services(config: Config, settings: HubSettings) -> None:
             "oauth_client_allowed_scopes": [f"access:services!service={TRACKING}"],
             "display": False,
         },
+        {
+            "name": BOARD_SERVICE,
+            "url": settings.board_url,
+            "api_token": settings.board_token,
+            "oauth_client_id": BOARD_CLIENT,
+            "oauth_redirect_uri": BOARD_CALLBACK,
+            "oauth_no_confirm": True,
+            "oauth_client_allowed_scopes": [f"access:services!service={BOARD_SERVICE}"],
+            "display": False,
+        },
         {"name": SUPERVISOR, "api_token": settings.supervisor_token, "display": False},
     ]
     config.JupyterHub.load_roles = [
         {
             "name": "user",
-            "scopes": ["self", f"access:services!service={TRACKING}"],
+            "scopes": [
+                "self",
+                f"access:services!service={TRACKING}",
+                f"access:services!service={BOARD_SERVICE}",
+            ],
+        },
+        {
+            "name": BOARD_SERVICE,
+            "description": "Starts the lab of whose turn it is, ends one whose time "
+            "is up.",
+            "services": [BOARD_SERVICE],
+            "scopes": ["servers", "read:users", "list:users"],
         },
         {
             "name": SUPERVISOR,
@@ -121,12 +150,17 @@ def _services(config: Config, settings: HubSettings) -> None:
 
 
 def _labs(config: Config, settings: HubSettings) -> None:
-    config.JupyterHub.spawner_class = "waylab_spawner.process.WaylabProcessSpawner"
-    labs = config.WaylabProcessSpawner
+    config.JupyterHub.spawner_class = "waylab_spawner.spawner.WaylabSpawner"
+    labs, site = config.WaylabSpawner, settings.site
     labs.site_id = settings.site_id
-    labs.profiles = [
-        profile.model_dump(mode="json") for profile in settings.site.profiles
-    ]
+    labs.profiles = _tables(site.profiles)
+    labs.images = _tables(site.images)
+    labs.shares = _tables(site.shares)
+    labs.places = _tables(settings.places)
+    labs.container_homes = site.homes.model_dump(mode="json")
+    labs.container_hub_url = settings.hub_url
+    labs.board_url = f"{settings.board_url}{BOARD_PREFIX}"
+    labs.board_token_file = str(settings.board_token_file)
     labs.homes = str(settings.homes)
     labs.isolated = settings.isolated
     labs.lab_logs = str(settings.logs)
@@ -138,3 +172,7 @@ def _labs(config: Config, settings: HubSettings) -> None:
     labs.idle_hours = settings.site.labs.idle_hours
     labs.start_timeout = settings.site.labs.start_timeout_seconds
     labs.http_timeout = 30
+
+
+def _tables(models: Iterable[BaseModel]) -> list[dict[str, object]]:
+    return [model.model_dump(mode="json") for model in models]

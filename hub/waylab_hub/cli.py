@@ -203,6 +203,7 @@ async def _follow_removals(store: Users) -> bool:
     from waylab_hub import ports  # noqa: PLC0415
     from waylab_hub.assemble import SUPERVISOR  # noqa: PLC0415
     from waylab_hub.hub_api import HubApi  # noqa: PLC0415
+    from waylab_hub.programs import hub_url  # noqa: PLC0415
     from waylab_hub.provisioning import follow_removals  # noqa: PLC0415
 
     state = State.existing(_root())
@@ -210,7 +211,7 @@ async def _follow_removals(store: Users) -> bool:
     tracking = _tracking()
     if kept is None or tracking is None:
         return False
-    hub = HubApi(kept.hub, state.secret(f"{SUPERVISOR}-token"))
+    hub = HubApi(hub_url(kept), state.secret(f"{SUPERVISOR}-token"))
     async with tracking, hub:
         return not await follow_removals(store, hub, tracking)
 

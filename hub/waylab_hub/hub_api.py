@@ -19,10 +19,10 @@ _PAUSE_SECONDS = 0.2
 class HubApi:
     """A session with the supervisor's own token; an async context manager."""
 
-    def __init__(self, port: int, token: str) -> None:
-        """Nothing is sent before the first call."""
+    def __init__(self, url: str, token: str) -> None:
+        """Speak to the hub at `url`; nothing is sent before the first call."""
         self._client = httpx.AsyncClient(
-            base_url=f"http://127.0.0.1:{port}/hub/api",
+            base_url=f"{url}/hub/api",
             headers={"Authorization": f"token {token}"},
             timeout=10.0,
             trust_env=False,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from waylab_hub.errors import StartError
@@ -15,16 +15,21 @@ LOOPBACK = "127.0.0.1"
 
 @dataclass(frozen=True)
 class Ports:
-    """Where the programs listen, all on the loopback address."""
+    """Where the programs listen.
+
+    `internal` is the address of hub, board and tracking; public port and proxy are on
+    the loopback address.
+    """
 
     public: int
     proxy_api: int
     hub: int
     tracking: int
     board: int
+    internal: str = LOOPBACK
 
 
-def choose(path: Path, public: int) -> Ports:
+def choose(path: Path, public: int, internal: str = LOOPBACK) -> Ports:
     """Give the ports kept in a file, chosen now if there is none.
 
     A kept port that another program has taken meanwhile is replaced.
@@ -42,7 +47,7 @@ def choose(path: Path, public: int) -> Ports:
             port = _free(taken)
         taken.add(port)
         chosen[name] = port
-    ports = Ports(public=public, **chosen)
+    ports = Ports(public=public, internal=internal, **chosen)
     if ports != kept:
         write_private(path, json.dumps(asdict(ports), indent=2) + "\n")
     return ports
@@ -52,7 +57,9 @@ def read(path: Path) -> Ports | None:
     """Give the ports kept in a file, None if there are none that make sense."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-        return replace(Ports(0, 0, 0, 0, 0), **{k: int(v) for k, v in data.items()})
+        internal = str(data.pop("internal", LOOPBACK))
+        known = {name: int(value) for name, value in data.items()}
+        return Ports(**{"board": 0, **known}, internal=internal)
     except (OSError, ValueError, TypeError, AttributeError):
         return None
 

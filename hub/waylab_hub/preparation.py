@@ -10,9 +10,17 @@ from pathlib import Path
 from waylab_hub import passwords, ports
 from waylab_hub.agents import agents_here
 from waylab_hub.assemble import SUPERVISOR
+from waylab_hub.engines import NodeEngine, engines_of, internal_address, places_of
 from waylab_hub.errors import HubError, StartError
 from waylab_hub.places import proxy_command, templates_root
-from waylab_hub.programs import HUB, PROXY, TRACKING, hub_settings_file
+from waylab_hub.programs import (
+    BOARD,
+    HUB,
+    PROXY,
+    TRACKING,
+    hub_settings_file,
+    site_json_file,
+)
 from waylab_hub.provisioning import SYSTEM_KEY_FILE, ensure_system_keys
 from waylab_hub.reachable import check_reachable
 from waylab_hub.settings import Environment, HubSettings
@@ -50,6 +58,7 @@ class Prepared:
     first: FirstSignIn | None
     templates: Path
     proxy: tuple[str, ...]
+    engines: tuple[NodeEngine, ...]
 
 
 def prepare(
@@ -72,8 +81,10 @@ def prepare(
     _place_site(state, site_file, inventory)
     site = load(state.site_file, inventory)
     agents = [plan.program for plan in agents_here(site, inventory)]
-    _end_leftovers(state, (*agents, HUB, TRACKING, PROXY))
-    chosen = ports.choose(state.ports_file, environment.port)
+    engines = engines_of(site, state.engines)
+    internal = internal_address(site, engines, state.site_id)
+    _end_leftovers(state, (*agents, BOARD, HUB, TRACKING, PROXY))
+    chosen = ports.choose(state.ports_file, environment.port, internal)
     users = Users(state.hub / "users.sqlite")
     admin, first = _ensure_admin(users, environment)
     ensure_system_keys(state)
@@ -87,11 +98,12 @@ def prepare(
         first=first,
         templates=templates,
         proxy=proxy,
+        engines=engines,
     )
 
 
 def write_hub_settings(prepared: Prepared, site: Site) -> None:
-    """Write the 0600 file that tells the hub's process all it has to know."""
+    """Write what hub, board and agents have to know of the site, each file 0600."""
     state, chosen = prepared.state, prepared.ports
     settings = HubSettings(
         site=site,
@@ -102,6 +114,11 @@ def write_hub_settings(prepared: Prepared, site: Site) -> None:
         hub_port=chosen.hub,
         proxy_api_port=chosen.proxy_api,
         tracking_port=chosen.tracking,
+        board_port=chosen.board,
+        internal_address=chosen.internal,
+        places=places_of(prepared.engines),
+        board_token=state.secret("board-token"),
+        board_token_file=state.secret_file("board-token"),
         cookie_secret=state.secret("cookie-secret"),
         proxy_token=state.secret("proxy-token"),
         supervisor_token=state.secret(f"{SUPERVISOR}-token"),
@@ -114,6 +131,7 @@ def write_hub_settings(prepared: Prepared, site: Site) -> None:
         notebooks=prepared.templates,
     )
     write_private(hub_settings_file(state), settings.model_dump_json())
+    write_private(site_json_file(state), site.model_dump_json())
 
 
 def base_environment(environ: Mapping[str, str]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import sys
 from collections.abc import Mapping
@@ -9,13 +10,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from waylab_hub.agents import AgentPlan, agents_here
-from waylab_hub.assemble import TRACKING_CLIENT, TRACKING_PREFIX
+from waylab_hub.assemble import (
+    BOARD_CLIENT,
+    BOARD_PREFIX,
+    BOARD_SERVICE,
+    TRACKING_CLIENT,
+    TRACKING_PREFIX,
+)
+from waylab_hub.engines import NodeEngine
 from waylab_hub.ports import LOOPBACK, Ports
 from waylab_site.inventory import Inventory
-from waylab_site.model import Site
+from waylab_site.model import Node, Site
 from waylab_site.state import State
 
-PROXY, TRACKING, HUB = "proxy", "tracking", "hub"
+PROXY, TRACKING, HUB, BOARD = "proxy", "tracking", "hub", "board"
+ENGINE = "engine"
 
 
 @dataclass(frozen=True)
@@ -41,6 +50,8 @@ class Blueprint:
     site: Site
     ports: Ports
     inventory: Inventory
+    engines: tuple[NodeEngine, ...]
+    templates: Path
     proxy_command: tuple[str, ...]
     base_environment: Mapping[str, str] = field(repr=False)
 
@@ -48,10 +59,13 @@ class Blueprint:
 def programs(blueprint: Blueprint) -> tuple[Program, ...]:
     """Give all programs of a site on this machine, in the order of their start."""
     agents = agents_here(blueprint.site, blueprint.inventory)
+    simulated = (one for one in blueprint.engines if one.node.is_simulated)
     return (
+        *(_engine(blueprint, engine) for engine in simulated),
         _tracking(blueprint),
         _proxy(blueprint),
         _hub(blueprint),
+        _board(blueprint),
         *(_agent(blueprint, plan) for plan in agents),
     )
 
@@ -63,7 +77,17 @@ def public_url(ports: Ports) -> str:
 
 def tracking_url(ports: Ports) -> str:
     """Give the tracking server's address on this machine."""
-    return f"http://{LOOPBACK}:{ports.tracking}"
+    return f"http://{ports.internal}:{ports.tracking}"
+
+
+def hub_url(ports: Ports) -> str:
+    """Give the hub's own address on this machine."""
+    return f"http://{ports.internal}:{ports.hub}"
+
+
+def board_url(ports: Ports) -> str:
+    """Give the board's address on this machine."""
+    return f"http://{ports.internal}:{ports.board}{BOARD_PREFIX}"
 
 
 def web_url(ports: Ports) -> str:
@@ -78,7 +102,7 @@ def files_url(ports: Ports) -> str:
 
 def _proxy(blueprint: Blueprint) -> Program:
     ports = blueprint.ports
-    hub = f"http://{LOOPBACK}:{ports.hub}"
+    hub = hub_url(ports)
     options = {
         "--ip": LOOPBACK,
         "--port": str(ports.public),
@@ -105,10 +129,10 @@ def _proxy(blueprint: Blueprint) -> Program:
 
 def _tracking(blueprint: Blueprint) -> Program:
     state, ports = blueprint.state, blueprint.ports
-    hub_api = f"http://{LOOPBACK}:{ports.hub}/hub/api"
+    hub_api = f"{hub_url(ports)}/hub/api"
     settings = {
         "STATE": str(state.tracking),
-        "HOST": LOOPBACK,
+        "HOST": ports.internal,
         "PORT": str(ports.tracking),
         "PREFIX": TRACKING_PREFIX,
         "PUBLIC_URL": web_url(ports),
@@ -146,6 +170,73 @@ def _hub(blueprint: Blueprint) -> Program:
     )
 
 
+def _board(blueprint: Blueprint) -> Program:
+    state, ports = blueprint.state, blueprint.ports
+    settings = {
+        "DATABASE_URL": f"sqlite:///{state.board / 'ledger.sqlite'}",
+        "SITE_FILE": str(site_json_file(state)),
+        "NODE_KEYS_FOLDER": str(state.node_keys),
+        "HOST": ports.internal,
+        "PORT": str(ports.board),
+        "PREFIX": BOARD_PREFIX,
+        "PUBLIC_URL": f"{public_url(ports)}{BOARD_PREFIX}",
+        "SERVICE": BOARD_SERVICE,
+        "HUB_API_URL": f"{hub_url(ports)}/hub/api",
+        "HUB_TOKEN_FILE": str(state.secret_file("board-token")),
+        "OPERATOR_FILE": str(state.secrets / "board-operator.json"),
+        "OAUTH_CLIENT_ID": BOARD_CLIENT,
+        "OAUTH_SECRET_FILE": str(state.secret_file("board-token")),
+        "TRACKING_API_URL": tracking_url(ports),
+        "TRACKING_KEY_FILE": str(state.secrets / "tracking-system.json"),
+        "TRACKING_PATH": f"{TRACKING_PREFIX}/",
+        "TEMPLATES": str(blueprint.templates / "hub"),
+    }
+    prefixed = {f"WAYLAB_BOARD_{name}": value for name, value in settings.items()}
+    return Program(
+        name=BOARD,
+        argv=(sys.executable, "-m", "waylab_board"),
+        environment={**blueprint.base_environment, **prefixed},
+        folder=state.board,
+        log=state.log(BOARD),
+    )
+
+
+def _engine(blueprint: Blueprint, engine: NodeEngine) -> Program:
+    """Give the engine of a simulated node; a restart leaves its containers alone."""
+    state, node = blueprint.state, engine.node
+    groups = node.devices if isinstance(node.devices, tuple) else ()
+    devices = json.dumps([group.model_dump(mode="json") for group in groups])
+    options = ("--node", node.name, "--state", str(state.engines / node.name))
+    return Program(
+        name=engine_program(node),
+        argv=(
+            *(sys.executable, "-m", "waylab_rig", "engine"),
+            *options,
+            *("--devices", devices, "--keep-containers"),
+        ),
+        environment=blueprint.base_environment,
+        folder=state.root,
+        log=state.log(engine_program(node)),
+        grace_seconds=30.0,
+        full_stop=signal.SIGINT,
+    )
+
+
+def engine_program(node: Node) -> str:
+    """Name the program that is a simulated node's engine."""
+    return f"{ENGINE}-{node.name}"
+
+
+def site_json_file(state: State) -> Path:
+    """Give the place of the site as board and agents read it."""
+    return state.run / "site.json"
+
+
+def node_token_file(state: State, node: str) -> Path:
+    """Give the place of a node's token for the board."""
+    return state.secrets / f"board-{node}-token"
+
+
 def hub_settings_file(state: State) -> Path:
     """Give the place of the file that tells the hub's process all it has to know."""
     return state.hub / "settings.json"
@@ -163,7 +254,11 @@ def _agent(blueprint: Blueprint, plan: AgentPlan) -> Program:
         "QUEUES": ",".join(plan.queues),
         "SLOTS": str(plan.slots),
         "SERVICES_SLOTS": str(plan.services_slots),
-        "DEVICES": ",".join(plan.devices),
+        "DEVICES": plan.devices,
+        "BOARD_URL": board_url(ports),
+        "BOARD_TOKEN_FILE": str(node_token_file(state, plan.name)),
+        "SITE_FILE": str(site_json_file(state)),
+        "SITE_ID": state.site_id,
         "API_URL": tracking_url(ports),
         "WEB_URL": web_url(ports),
         "FILES_URL": files_url(ports),
@@ -172,13 +267,25 @@ def _agent(blueprint: Blueprint, plan: AgentPlan) -> Program:
         "HOMES": str(state.homes),
         "ISOLATED": "true" if state.isolated else "false",
     }
+    engine = _engine_of(blueprint, plan)
+    if engine is not None and engine.address is not None:
+        settings["ENGINE"] = engine.address.url
+        if engine.address.tls_folder is not None:
+            settings["ENGINE_TLS"] = str(engine.address.tls_folder)
+    seen = engine.environment if engine is not None else {}
     prefixed = {f"WAYLAB_AGENT_{name}": value for name, value in settings.items()}
     return Program(
         name=plan.program,
         argv=(sys.executable, "-m", "waylab_agent"),
-        environment={**blueprint.base_environment, **prefixed},
+        environment={**blueprint.base_environment, **seen, **prefixed},
         folder=state.agents,
         log=state.log(plan.program),
         grace_seconds=30.0,
         full_stop=signal.SIGINT,
+    )
+
+
+def _engine_of(blueprint: Blueprint, plan: AgentPlan) -> NodeEngine | None:
+    return next(
+        (engine for engine in blueprint.engines if engine.node == plan.node), None
     )

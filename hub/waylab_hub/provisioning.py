@@ -6,11 +6,19 @@ import asyncio
 import json
 import secrets
 from collections.abc import Iterable
+from datetime import UTC, datetime
 
+from waylab_board.node_keys import NodeKeys
 from waylab_hub.errors import HubError
 from waylab_hub.hub_api import HubApi
 from waylab_hub.ports import Ports
-from waylab_hub.programs import agent_key_file, files_url, tracking_url, web_url
+from waylab_hub.programs import (
+    agent_key_file,
+    files_url,
+    node_token_file,
+    tracking_url,
+    web_url,
+)
 from waylab_hub.users import User, Users
 from waylab_site.state import State, write_private
 from waylab_spawner.errors import TrackingError
@@ -46,6 +54,16 @@ async def ensure_agent_keys(state: State, tracking: Tracking, node: str) -> None
     await tracking.revoke_labelled(name, name)
     keys = await tracking.make_keys(name, name)
     write_private(path, json.dumps(_pair(keys)) + "\n")
+
+
+def ensure_node_token(state: State, node: str) -> None:
+    """Make the token with which a node's agent on this machine meets the board."""
+    path = node_token_file(state, node)
+    keys = NodeKeys(state.node_keys)
+    if path.exists() and keys.node_of(path.read_text("utf-8").strip()) == node:
+        return
+    _, token = keys.issue(node, "waylab up", datetime.now(UTC))
+    write_private(path, token)
 
 
 async def ensure_operator(

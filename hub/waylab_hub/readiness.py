@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import httpx
 
+from waylab_engine.engine import Engine
+from waylab_engine.errors import EngineError
+from waylab_hub.engines import NodeEngine
 from waylab_hub.ports import LOOPBACK, Ports
-from waylab_hub.programs import HUB, PROXY, TRACKING, public_url, tracking_url
+from waylab_hub.programs import (
+    BOARD,
+    HUB,
+    PROXY,
+    TRACKING,
+    board_url,
+    engine_program,
+    hub_url,
+    public_url,
+    tracking_url,
+)
 from waylab_spawner.errors import TrackingError
 from waylab_spawner.tracking import Tracking
 
@@ -36,13 +49,19 @@ def probes(
         TRACKING: _answers(client, f"{tracking_url(ports)}/debug.ping"),
         # At its own door first: the proxy logs an error for each knock at a closed one.
         HUB: _both(
-            _answers(client, f"http://{LOOPBACK}:{ports.hub}/hub/health"),
+            _answers(client, f"{hub_url(ports)}/hub/health"),
             _answers(client, f"{public_url(ports)}/hub/health"),
         ),
+        BOARD: _answers(client, f"{board_url(ports)}/health"),
     }
     for program, node in agents.items():
         found[program] = _Workers(tracking, f"{node}:")
     return found
+
+
+def engine_probes(engines: Sequence[NodeEngine]) -> dict[str, Probe]:
+    """Give the same for the engines of simulated nodes."""
+    return {engine_program(one.node): _engine(one) for one in engines}
 
 
 def _answers(
@@ -54,6 +73,20 @@ def _answers(
         except httpx.HTTPError:
             return False
         return response.status_code == _OK
+
+    return probe
+
+
+def _engine(engine: NodeEngine) -> Probe:
+    async def probe() -> bool:
+        if engine.address is None:
+            return False
+        with Engine(engine.address, timeout_seconds=2.0) as client:
+            try:
+                await client.call(client.info)
+            except EngineError:
+                return False
+        return True
 
     return probe
 

@@ -14,29 +14,34 @@ import httpx
 from waylab_hub import control
 from waylab_hub.agents import agents_here
 from waylab_hub.assemble import SUPERVISOR
+from waylab_hub.engines import drop_address, hold_address
 from waylab_hub.errors import ControlError, HubError
 from waylab_hub.hub_api import HubApi
 from waylab_hub.preparation import Prepared, base_environment, write_hub_settings
 from waylab_hub.programs import (
+    BOARD,
     HUB,
     PROXY,
     TRACKING,
     Blueprint,
     Program,
     agent_key_file,
+    engine_program,
+    hub_url,
     programs,
     public_url,
     tracking_url,
 )
 from waylab_hub.provisioning import (
     ensure_agent_keys,
+    ensure_node_token,
     ensure_operator,
     ensure_queues,
     ensure_system_keys,
     ensure_users,
     follow_removals,
 )
-from waylab_hub.readiness import probes
+from waylab_hub.readiness import engine_probes, probes
 from waylab_hub.supervisor import Supervisor
 from waylab_site.errors import SiteError
 from waylab_site.loading import load
@@ -68,6 +73,9 @@ class Running:
             plan.program: plan.name
             for plan in agents_here(self._site(), prepared.inventory)
         }
+        self._simulated = tuple(
+            one for one in prepared.engines if one.node.is_simulated
+        )
         self._supervisor = Supervisor(
             prepared.state,
             self._programs(),
@@ -77,7 +85,8 @@ class Running:
                 proxy_token=prepared.state.secret("proxy-token"),
                 tracking=self._tracking,
                 agents=self._agents,
-            ),
+            )
+            | engine_probes(self._simulated),
             {PROXY: self._renew_routes},
         )
         self._follow: asyncio.Task[None] | None = None
@@ -124,7 +133,10 @@ class Running:
 
     async def _start(self) -> None:
         state, supervisor = self._prepared.state, self._supervisor
-        for name in (TRACKING, PROXY, HUB):
+        await self._start_engines()
+        for node in self._agents.values():
+            await asyncio.to_thread(ensure_node_token, state, node)
+        for name in (TRACKING, PROXY, HUB, BOARD):
             supervisor.start(name)
         for program, node in self._agents.items():
             if agent_key_file(state, node).exists():
@@ -136,6 +148,17 @@ class Running:
         for name in supervisor.names:
             await supervisor.wait_ready(name)
         self._follow = asyncio.create_task(self._follow_removals())
+
+    async def _start_engines(self) -> None:
+        if not self._simulated:
+            return
+        self._say("Starting the engines of the simulated nodes.")
+        await asyncio.to_thread(hold_address, self._prepared.ports.internal)
+        programs = [engine_program(engine.node) for engine in self._simulated]
+        for name in programs:
+            self._supervisor.start(name)
+        for name in programs:
+            await self._supervisor.wait_ready(name)
 
     async def _provision(self) -> None:
         prepared = self._prepared
@@ -166,7 +189,7 @@ class Running:
 
     def _hub(self) -> HubApi:
         token = self._prepared.state.secret(f"{SUPERVISOR}-token")
-        return HubApi(self._prepared.ports.hub, token)
+        return HubApi(hub_url(self._prepared.ports), token)
 
     async def _stop_all(self) -> None:
         supervisor = self._supervisor
@@ -179,7 +202,11 @@ class Running:
         await asyncio.gather(self._end_labs(), *agents)
         await supervisor.stop(HUB)
         await self._sweep_labs()
-        await asyncio.gather(supervisor.stop(PROXY), supervisor.stop(TRACKING))
+        engines = [engine_program(engine.node) for engine in self._simulated]
+        last = (*engines, BOARD, PROXY, TRACKING)
+        await asyncio.gather(*(supervisor.stop(name) for name in last))
+        if self._simulated:
+            await asyncio.to_thread(drop_address, self._prepared.ports.internal)
 
     async def _end_labs(self) -> None:
         if not self._supervisor.child(HUB).ready.is_set():
@@ -201,6 +228,8 @@ class Running:
             self._say(f"Processes {left} of labs do not end: look at them with ps.")
 
     def _tell_ready(self) -> None:
+        for engine in self._prepared.engines:
+            self._say(f"Labs and jobs on {engine.node.name}: {engine.why}.")
         self._say(f"Waylab is ready: {public_url(self._prepared.ports)}")
         first = self._prepared.first
         if first and first.password is not None:
@@ -251,6 +280,8 @@ class Running:
                 site=site,
                 ports=prepared.ports,
                 inventory=prepared.inventory,
+                engines=prepared.engines,
+                templates=prepared.templates,
                 proxy_command=prepared.proxy,
                 base_environment=base_environment(os.environ),
             )

@@ -9,6 +9,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from waylab_hub.errors import StartError
 from waylab_site.model import Site
+from waylab_spawner.offers import NodePlace, PlaceKind
 
 
 class Environment(BaseSettings):
@@ -62,10 +63,15 @@ class HubSettings(BaseModel):
     hub_port: int
     proxy_api_port: int
     tracking_port: int
+    board_port: int
+    internal_address: str
+    places: tuple[NodePlace, ...]
     cookie_secret: str = Field(repr=False)
     proxy_token: str = Field(repr=False)
     supervisor_token: str = Field(repr=False)
     oauth_secret: str = Field(repr=False)
+    board_token: str = Field(repr=False)
+    board_token_file: Path
     tracking_key_file: Path
     folder: Path
     logs: Path
@@ -85,10 +91,25 @@ class HubSettings(BaseModel):
 
     @property
     def tracking_url(self) -> str:
-        """The tracking server as programs on this machine reach it."""
-        return f"http://127.0.0.1:{self.tracking_port}"
+        """The tracking server as programs on this machine and containers reach it."""
+        return f"http://{self.internal_address}:{self.tracking_port}"
+
+    @property
+    def hub_url(self) -> str:
+        """The hub itself as programs on this machine and containers reach it."""
+        return f"http://{self.internal_address}:{self.hub_port}"
+
+    @property
+    def board_url(self) -> str:
+        """The board as programs on this machine reach it, without its prefix."""
+        return f"http://{self.internal_address}:{self.board_port}"
+
+    @property
+    def has_processes(self) -> bool:
+        """Whether some labs are processes."""
+        return any(place.kind is PlaceKind.PROCESS for place in self.places)
 
     @property
     def shares_one_account(self) -> bool:
         """Whether all labs run under one system account."""
-        return not self.isolated
+        return not self.isolated and self.has_processes

@@ -44,11 +44,8 @@ def job_devices(node: Node, inventory: Inventory) -> tuple[str, ...]:
     return tuple(gpu.uuid for gpu in inventory.gpus)
 
 
-def job_slots(node: Node, inventory: Inventory) -> int:
-    """Give how many jobs a local node runs at once: one a GPU, else its CPU slots."""
-    devices = job_devices(node, inventory)
-    if devices:
-        return len(devices)
+def cpu_slots(node: Node, inventory: Inventory) -> int:
+    """Give how many jobs without a GPU a node on this machine runs at once."""
     if node.cpu_slots == "auto":
         return max(1, inventory.cores // 2)
     return node.cpu_slots

@@ -55,7 +55,7 @@ class State:
         """
         isolated = os.geteuid() == 0
         _make_folder(root, 0o711 if isolated else 0o700)
-        for name in ("secrets", "hub", "tracking", "logs", "run"):
+        for name in ("secrets", "hub", "board", "tracking", "logs", "run"):
             _make_folder(root / name, 0o700)
         places = _read_places(root) or _choose_places(root, open_root, isolated)
         for folder in (places.homes, places.agents):
@@ -119,6 +119,21 @@ class State:
     def tracking(self) -> Path:
         """The embedded tracking server's folder."""
         return self.root / "tracking"
+
+    @property
+    def board(self) -> Path:
+        """The board's folder: the ledger, and the nodes' tokens."""
+        return self.root / "board"
+
+    @property
+    def node_keys(self) -> Path:
+        """The folder of the nodes' tokens for the board."""
+        return self.board / "nodes"
+
+    @property
+    def engines(self) -> Path:
+        """The engines of simulated nodes, a folder each."""
+        return self.root / "engines"
 
     @property
     def run(self) -> Path:

@@ -10,12 +10,13 @@ from waylab_hub.assemble import assemble, only_user
 from waylab_hub.settings import HubSettings
 from waylab_site.inventory import GIB, Inventory
 from waylab_site.loading import default_text, parse
-from waylab_spawner.process import WaylabProcessSpawner
+from waylab_spawner.offers import NodePlace
+from waylab_spawner.spawner import WaylabSpawner
 
 SITE = parse(
     default_text(Inventory((), 8, 32 * GIB)), "waylab.toml", Inventory((), 8, 32 * GIB)
 )
-SECRETS = ("proxy_token", "supervisor_token", "oauth_secret")
+SECRETS = ("proxy_token", "supervisor_token", "oauth_secret", "board_token")
 
 
 @pytest.fixture
@@ -29,6 +30,10 @@ def settings(tmp_path: Path) -> HubSettings:
         hub_port=8001,
         proxy_api_port=8002,
         tracking_port=8003,
+        board_port=8004,
+        internal_address="127.0.0.1",
+        places=(NodePlace(node="local"),),
+        board_token_file=tmp_path / "board-token",
         cookie_secret="00" * 32,
         **{name: name.replace("_", "-") for name in SECRETS},
         tracking_key_file=tmp_path / "system.json",
@@ -83,9 +88,7 @@ def test_every_configured_trait_exists(settings: HubSettings) -> None:
 
     known = JupyterHub.class_traits(config=True)
     assert set(config.JupyterHub) <= set(known)
-    assert set(config.WaylabProcessSpawner) <= set(
-        WaylabProcessSpawner.class_traits(config=True)
-    )
+    assert set(config.WaylabSpawner) <= set(WaylabSpawner.class_traits(config=True))
 
 
 def test_no_secret_shows_when_settings_are_printed(settings: HubSettings) -> None:

@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from waylab_engine.address import EngineAddress
+from waylab_hub.engines import NodeEngine
 from waylab_hub.ports import Ports
 from waylab_hub.programs import Blueprint, programs
 from waylab_site.inventory import GIB, Gpu, Inventory
 from waylab_site.loading import default_text, load, parse
+from waylab_site.model import Node
 from waylab_site.state import State
 
 CPUS = Inventory((), 8, 32 * GIB)
@@ -24,6 +27,8 @@ def _blueprint(tmp_path: Path, inventory: Inventory = CPUS) -> Blueprint:
         site=parse(default_text(inventory), "waylab.toml", inventory),
         ports=Ports(public=8000, proxy_api=8001, hub=8002, tracking=8003, board=8004),
         inventory=inventory,
+        engines=(),
+        templates=Path("/opt/templates"),
         proxy_command=("/opt/proxy",),
         base_environment={"PATH": "/usr/bin"},
     )
@@ -35,7 +40,7 @@ def test_no_secret_is_on_a_command_line(tmp_path: Path) -> None:
     made = programs(blueprint)
 
     secrets = {path.read_text() for path in blueprint.state.secrets.iterdir()}
-    assert len(secrets) == 2
+    assert len(secrets) == 3
     lines = json.dumps([program.argv for program in made])
     assert not any(secret in lines for secret in secrets)
     assert not any(secret in repr(made) for secret in secrets)
@@ -48,6 +53,7 @@ def test_a_full_stop_aborts_jobs_and_a_restart_does_not(tmp_path: Path) -> None:
         "tracking": signal.SIGTERM,
         "proxy": signal.SIGTERM,
         "hub": signal.SIGTERM,
+        "board": signal.SIGTERM,
         "agent": signal.SIGINT,
     }
 
@@ -58,18 +64,28 @@ def test_the_agent_serves_the_queues_by_priority_in_cpu_slots(tmp_path: Path) ->
     assert agent["WAYLAB_AGENT_QUEUES"] == "vision,nlp,regression,default"
     assert agent["WAYLAB_AGENT_SLOTS"] == "4"
     assert agent["WAYLAB_AGENT_SERVICES_SLOTS"] == "8"
+    assert agent["WAYLAB_AGENT_DEVICES"] == "auto"
+
+
+def test_a_node_that_must_not_use_its_gpus_does_not(tmp_path: Path) -> None:
+    blueprint = _blueprint(tmp_path, GPUS)
+    text = default_text(GPUS).replace('devices = "auto"', 'devices = "cpu"')
+    site = parse(text, "waylab.toml", GPUS)
+
+    agent = programs(replace(blueprint, site=site))[-1].environment
+
     assert agent["WAYLAB_AGENT_DEVICES"] == ""
-
-
-def test_a_node_with_gpus_runs_one_job_on_each(tmp_path: Path) -> None:
-    agent = programs(_blueprint(tmp_path, GPUS))[-1].environment
-
-    assert agent["WAYLAB_AGENT_SLOTS"] == "2"
-    assert agent["WAYLAB_AGENT_DEVICES"] == "GPU-1,GPU-2"
+    assert "WAYLAB_AGENT_ENGINE" not in agent
 
 
 def _with_site(blueprint: Blueprint, name: str) -> Blueprint:
-    return replace(blueprint, site=load(SITES / name, CPUS))
+    site = load(SITES / name, CPUS)
+    return replace(blueprint, site=site, engines=tuple(map(_engine, site.nodes)))
+
+
+def _engine(node: Node) -> NodeEngine:
+    address = EngineAddress(f"unix:///run/{node.name}.sock", "127.66.0.1")
+    return NodeEngine(node, address, "", {"LD_LIBRARY_PATH": f"/{node.name}"})
 
 
 def test_a_site_without_this_machine_has_an_agent_for_services(tmp_path: Path) -> None:
@@ -99,7 +115,23 @@ def test_simulated_nodes_have_their_agents_here(tmp_path: Path) -> None:
     }
 
 
-@pytest.mark.parametrize("name", ["tracking", "proxy", "hub", "agent"])
+def test_a_simulated_node_has_an_engine_that_its_agent_uses(tmp_path: Path) -> None:
+    simulated = _with_site(_blueprint(tmp_path), "two-nodes-simulated.toml")
+
+    made = {program.name: program for program in programs(simulated)}
+
+    engine = made["engine-vision"]
+    assert list(made).index("engine-vision") < list(made).index("hub")
+    assert engine.full_stop is signal.SIGINT
+    devices = json.loads(engine.argv[engine.argv.index("--devices") + 1])
+    assert devices == [{"model": "RTX 4090", "count": 2, "memory_gib": 24}]
+    agent = made["agent-vision"].environment
+    assert agent["WAYLAB_AGENT_ENGINE"] == "unix:///run/vision.sock"
+    assert agent["LD_LIBRARY_PATH"] == "/vision"
+    assert "WAYLAB_AGENT_ENGINE" not in made["agent"].environment
+
+
+@pytest.mark.parametrize("name", ["tracking", "proxy", "hub", "board", "agent"])
 def test_programs_get_nothing_else_of_the_operators_environment(
     tmp_path: Path, name: str
 ) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from waylab_site.errors import SiteFileError
-from waylab_site.inventory import GIB, Gpu, Inventory, job_slots, this_machine
+from waylab_site.inventory import GIB, Gpu, Inventory, cpu_slots, this_machine
 from waylab_site.loading import default_text, load, parse
 from waylab_site.model import GpuGroup, Site
 
@@ -36,8 +36,7 @@ def test_the_default_site_is_this_machine_with_the_four_queues() -> None:
 
     assert [node.name for node in site.nodes] == ["local"]
     assert site.queues_of(site.nodes[0]) == ("vision", "nlp", "regression", "default")
-    assert job_slots(site.nodes[0], MACHINE) == 4
-    assert job_slots(site.nodes[0], GPUS) == 2
+    assert cpu_slots(site.nodes[0], MACHINE) == 4
     assert site.profiles[1].cpus == 8
 
 
@@ -46,7 +45,7 @@ def test_the_default_site_fits_this_very_machine() -> None:
 
     site = parse(default_text(inventory), "waylab.toml", inventory)
 
-    assert job_slots(site.nodes[0], inventory) >= 1
+    assert cpu_slots(site.nodes[0], inventory) >= 1
 
 
 def test_the_example_declares_the_vision_and_the_nlp_node() -> None:
