@@ -17,6 +17,7 @@ import platform
 import re
 import runpy
 import sys
+import warnings
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,8 @@ def main() -> int:
         return UNFIT_STATUS
     # The folder of this script is no place to import from.
     sys.path[:] = [x for x in sys.path if Path(x).resolve() != HERE]
+    # Its own warnings say nothing to the task's owner.
+    warnings.simplefilter("ignore")
     sys.argv = ["clearml-agent", *arguments]
     runpy.run_module("clearml_agent", run_name="__main__", alter_sys=True)
     return 0

@@ -22,7 +22,7 @@ from waylab_agent.orders import BEGIN
 
 logger = logging.getLogger(__name__)
 
-TARGET = "/opt/waylab/tools"
+TARGET = "/run/waylab/tools"
 """Where a container sees the folder."""
 DEFAULTS = "sdk_defaults"
 _AGENT = "clearml-agent"

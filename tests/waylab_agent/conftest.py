@@ -9,6 +9,10 @@ from tests.waylab_agent.rig import Rig, running_rig
 from waylab_tracking.testing import Server, running_server
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "docker: needs an engine of its own, and root")
+
+
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with running_server(tmp_path_factory.mktemp("tracking")) as server:

@@ -31,7 +31,7 @@ class LedgerRig:
     def start_agent(
         self, node: str = "n1", proxy: FaultyServer | None = None, **settings: str
     ) -> AgentProcess:
-        """Start an agent of a node; it talks with the board through the proxy, if any."""
+        """Start an agent of a node; it asks the board through the proxy, if any."""
         token = self.rig.folder / f"{node}.token"
         if not token.exists():
             token.write_text(self.board.node_token(node))
