@@ -10,14 +10,19 @@ from typing import Any, get_args, get_origin
 
 import pytest
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
 from waylab_site.model import Site
 
 PACKAGES = (
     "waylab_agent",
+    "waylab_board",
     "waylab_clearml",
+    "waylab_engine",
     "waylab_hub",
+    "waylab_ledger",
+    "waylab_rig",
     "waylab_runner",
     "waylab_site",
     "waylab_spawner",
@@ -51,8 +56,8 @@ def modules() -> Iterator[ModuleType]:
                 yield importlib.import_module(found.name)
 
 
-def settings_variables() -> set[str]:
-    """Return the variables of every settings class, by name."""
+def settings_fields() -> dict[str, FieldInfo]:
+    """Return the fields of every settings class by the variable that sets them."""
     classes = {
         value
         for module in modules()
@@ -62,16 +67,36 @@ def settings_variables() -> set[str]:
         and value.__module__.startswith("waylab_")
     }
     return {
-        f"{settings.model_config.get('env_prefix', '')}{name}".upper()
+        f"{settings.model_config.get('env_prefix', '')}{name}".upper(): field
         for settings in classes
-        for name in settings.model_fields
+        for name, field in settings.model_fields.items()
     }
+
+
+def settings_variables() -> set[str]:
+    return set(settings_fields())
 
 
 def test_every_variable_is_described(configuration: str) -> None:
     variables = settings_variables() | set(OTHER_VARIABLES)
 
     assert {name for name in variables if f"`{name}`" not in configuration} == set()
+
+
+def test_the_described_defaults_are_those_of_the_code(configuration: str) -> None:
+    rows = re.findall(r"^\| `(WAYLAB_\w+)` \| `?([^`|]*?)`? \|", configuration, re.M)
+    described = {name: default for name, default in rows if name in settings_fields()}
+    numbers = {
+        name: (described[name], float(field.default))
+        for name, field in settings_fields().items()
+        if isinstance(field.default, int | float)
+        and not isinstance(field.default, bool)
+    }
+
+    assert len(numbers) > 5
+    assert {n: float(said) for n, (said, _) in numbers.items()} == {
+        name: default for name, (_, default) in numbers.items()
+    }
 
 
 def test_no_variable_is_described_that_is_not_read(
