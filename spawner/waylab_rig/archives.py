@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,38 +30,6 @@ def copy(source: Engine, target: Engine, reference: str) -> None:
     target.connection.run(give, _SECONDS)
 
 
-def save(engine: Engine, reference: str, path: Path) -> None:
-    """Keep an image as a file.
-
-    Raises:
-        EngineError: the engine does not give it.
-    """
-    fresh = path.with_suffix(".new")
-
-    def take(client: Any) -> None:
-        with fresh.open("wb") as file:
-            for chunk in client.get_image(reference, chunk_size=_CHUNK):
-                file.write(chunk)
-
-    engine.connection.run(take, _SECONDS)
-    fresh.replace(path)
-
-
-def load(engine: Engine, path: Path) -> None:
-    """Give an engine the image of a file.
-
-    Raises:
-        EngineError: the engine does not take it.
-    """
-
-    def give(client: Any) -> None:
-        with path.open("rb") as file:
-            for _ in client.load_image(file):
-                pass
-
-    engine.connection.run(give, _SECONDS)
-
-
 def import_root(engine: Engine, path: Path, reference: str) -> None:
     """Make an image of a file that holds a root folder.
 
@@ -86,6 +55,22 @@ def tag(engine: Engine, reference: str, also: str) -> None:
     """
     name, _, own = also.rpartition(":")
     engine.connection.run(lambda client: client.tag(reference, name, own, force=True))
+
+
+def keep_only(engine: Engine, name: str, kept: Sequence[str]) -> None:
+    """Drop all tags of a name but the ones kept; a layer in use stays.
+
+    Raises:
+        EngineError: the engine does not do it.
+    """
+
+    def work(client: Any) -> None:
+        for image in client.images(name):
+            for own in image["RepoTags"] or ():
+                if own.rpartition(":")[0] == name and own not in kept:
+                    client.remove_image(own)
+
+    engine.connection.run(work, _SECONDS)
 
 
 def build(engine: Engine, context: Path, reference: str, **arguments: str) -> None:

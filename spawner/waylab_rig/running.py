@@ -17,7 +17,6 @@ from waylab_engine.address import EngineAddress
 from waylab_engine.engine import Engine
 from waylab_engine.errors import EngineError
 from waylab_rig import devices, dockerd, leftovers, network, standins
-from waylab_rig import lab_image as lab_image_module
 from waylab_rig.devices import SimulatedDevice
 from waylab_rig.errors import RigError
 from waylab_rig.places import Places
@@ -39,7 +38,7 @@ class RunningEngine:
         *,
         keep_containers: bool,
     ) -> None:
-        """Use `start_engine`."""
+        """Use `start`."""
         self.node = node
         self.places = places
         self.devices = tuple(simulated)
@@ -135,7 +134,7 @@ class RunningEngine:
                 return  # What is left ends by force, with the engine.
 
 
-def start_engine(
+def start(
     node: str,
     simulated: Sequence[SimulatedDevice],
     folder: Path,
@@ -170,16 +169,3 @@ def start_engine(
     except (RigError, EngineError, OSError, subprocess.SubprocessError):
         leftovers.clear(places)
         raise
-
-
-def lab_image(engine: Engine) -> str:
-    """Have the small image of labs and jobs on an engine; give its reference.
-
-    Building it takes about a minute and a half, loading it some seconds.
-
-    Raises:
-        RigError: it cannot be built here.
-        EngineError: the engine does not take it.
-    """
-    lab_image_module.ensure(engine)
-    return lab_image_module.REFERENCE

@@ -1,0 +1,139 @@
+"""How `images/lab-small` is made, and from what: the names of its two layers.
+
+The lower one holds Debian and the locked packages, the upper one Waylab's own, from
+this checkout. Each is named by a hash of all that it is made from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from waylab_engine.engine import Engine
+from waylab_rig import archives, packing
+from waylab_rig.errors import RigError
+from waylab_rig.requirements import find
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCE = ROOT / "images" / "lab-small"
+NAME = "waylab/lab-small"
+_SUITE = "bookworm"
+_INPUTS = ("Dockerfile", "debian.txt", "requirements.txt")
+_DEBIAN_LEAVES_OUT = (
+    *("var/cache/apt", "var/lib/apt/lists"),
+    *("usr/share/man", "usr/share/locale"),
+)
+# Pages of the hub, sources of scripts, tests: nothing that a lab or a job opens.
+_PACKAGES_LEAVE_OUT = (
+    *("share/jupyterhub/static", "**/*.js.map"),
+    "lib/python*/site-packages/numpy/**/tests",
+)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One state of the checkout; `wheels` are in a folder that its maker removes."""
+
+    packages: str
+    own: str
+    wheels: tuple[Path, ...]
+
+
+def read(folder: Path) -> Recipe:
+    """Look at the checkout; `folder` takes the wheels.
+
+    Raises:
+        RigError: there is no checkout, or its lab extension is not built.
+    """
+    _require_checkout()
+    projects = (ROOT, ROOT / "extensions" / "lab")
+    wheels = tuple(packing.build_wheel(project, folder) for project in projects)
+    packages = f"{NAME}-packages:{_digest(SOURCE / name for name in _INPUTS)}"
+    own = f"{NAME}:{_digest([SOURCE / 'own.Dockerfile', *wheels], packages)}"
+    return Recipe(packages, own, wheels)
+
+
+def build_packages(engine: Engine, recipe: Recipe) -> None:
+    """Build the lower layer; it takes a minute or two.
+
+    Raises:
+        RigError: a step fails.
+        EngineError: the engine does not take it.
+    """
+    with (
+        tempfile.TemporaryDirectory(prefix="waylab-image-") as folder,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        context = Path(folder)
+        packing_up = pool.submit(_pack, context / "packages")
+        base = f"waylab/debian:{_digest([SOURCE / 'debian.txt'], _SUITE)}"
+        try:
+            if not engine.has_image(base):
+                _build_debian(engine, base)
+        finally:
+            packing_up.result()
+        shutil.copy(SOURCE / "Dockerfile", context)
+        archives.build(engine, context, recipe.packages, BASE=base)
+
+
+def build_own(engine: Engine, recipe: Recipe) -> None:
+    """Build the upper layer on the lower one; it takes some seconds.
+
+    Raises:
+        RigError: a step fails.
+        EngineError: the engine does not take it.
+    """
+    with tempfile.TemporaryDirectory(prefix="waylab-image-") as folder:
+        context = Path(folder)
+        packing.wheels(recipe.wheels, context / "own")
+        shutil.copy(SOURCE / "own.Dockerfile", context / "Dockerfile")
+        archives.build(engine, context, recipe.own, PACKAGES=recipe.packages)
+
+
+def _pack(into: Path) -> None:
+    packing.locked(SOURCE / "requirements.txt", into)
+    for pattern in _PACKAGES_LEAVE_OUT:
+        for found in list(into.glob(pattern)):
+            if found.is_dir():
+                shutil.rmtree(found)
+            else:
+                found.unlink()
+
+
+def _build_debian(engine: Engine, reference: str) -> None:
+    program = find("debootstrap")
+    if program is None:
+        msg = "The image needs debootstrap: run hub/install/engine.sh, or install it."
+        raise RigError(msg)
+    lines = (SOURCE / "debian.txt").read_text("utf-8").splitlines()
+    packages = [line for line in lines if line and not line.startswith("#")]
+    with tempfile.TemporaryDirectory(prefix="waylab-debian-") as folder:
+        root = Path(folder) / "root"
+        include = f"--include={','.join(packages)}"
+        packing.run([program, "--variant=minbase", include, _SUITE, str(root)])
+        for name in _DEBIAN_LEAVES_OUT:
+            shutil.rmtree(root / name, ignore_errors=True)
+        archive = Path(folder) / "root.tar"
+        packing.run(["tar", "-C", str(root), "-cf", str(archive), "."])
+        archives.import_root(engine, archive, reference)
+
+
+def _require_checkout() -> None:
+    if not (SOURCE / "Dockerfile").exists():
+        msg = f"The image is built from a checkout of Waylab; {SOURCE} is not there."
+        raise RigError(msg)
+    extension = ROOT / "extensions" / "lab" / "waylab_lab" / "labextension"
+    if not (extension / "package.json").exists():
+        msg = "The lab extension is not built yet: run `make setup` first."
+        raise RigError(msg)
+
+
+def _digest(files: Iterable[Path], *texts: str) -> str:
+    parts = [path.read_bytes() for path in files] + [text.encode() for text in texts]
+    hashed = (hashlib.sha256(part).digest() for part in parts)
+    return hashlib.sha256(b"".join(hashed)).hexdigest()[:16]
