@@ -72,11 +72,14 @@ class Look:
             return False
         if lease.engine_id is not None:
             return self.report.engine_id == lease.engine_id
+        engine = self.report.engine_id
+        if not lease.was_activated and engine not in {None, self.node.engine_id}:
+            return False
         by_reporter = self.taker and self.taker.role == agent_role(lease.node)
         if by_reporter or self.report.processes:
             return True
         may_be_process = lease.was_activated or self.node.processes
-        return self.report.engine_id is not None and not may_be_process
+        return engine is not None and not may_be_process
 
     @property
     def taker_is_dead(self) -> bool:

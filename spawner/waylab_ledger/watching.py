@@ -162,6 +162,7 @@ def fence(book: Book, name: str, by: str, now: datetime) -> None:
             down=True,
             complete=False,
             last_seen=None,
+            engine_id=None,
             busy=(),
             orphans=(),
             fenced_at=now,
@@ -227,21 +228,39 @@ def _store(book: Book, node: NodeRecord, told: NodeReport, now: datetime) -> Nod
             node=node.name,
             text=", ".join(sorted(present)) or "none",
         )
+    is_other = _is_another_engine(book, node, told)
+    trouble = told.trouble
+    if is_other:
+        trouble = (
+            f"It answers with another engine ({told.engine_id}) than the one that has "
+            f"its leases ({node.engine_id}). Fence it if that one is gone for good."
+        )
     stored = replace(
         node,
         down=False,
         last_seen=now,
         began_at=told.began_at,
         epoch=told.epoch,
-        engine_id=told.engine_id or node.engine_id,
-        complete=told.complete,
-        trouble=told.trouble,
+        engine_id=node.engine_id if is_other else told.engine_id or node.engine_id,
+        complete=told.complete and not is_other,
+        trouble=trouble,
         devices=told.devices,
         retired=retired,
         utilisation=told.utilisation,
     )
     book.put_node(stored)
     return stored
+
+
+def _is_another_engine(book: Book, node: NodeRecord, told: NodeReport) -> bool:
+    """Tell whether an engine answers that cannot know what runs on the node.
+
+    Another one is accepted as the node's own when nothing is known to run there.
+    """
+    if None in {node.engine_id, told.engine_id} or node.engine_id == told.engine_id:
+        return False
+    states = {one.state for one in book.leases_on(node.name)}
+    return bool(node.busy or states - {LeaseState.PENDING})
 
 
 def _apply(
@@ -251,7 +270,7 @@ def _apply(
     match verdict.verdict:
         case Verdict.ALIVE:
             running = next(one for one in seen if one.state not in ENDED | {CREATED})
-            engine = look.report.engine_id
+            engine = look.report.engine_id or lease.engine_id or look.node.engine_id
             revive(book, lease, engine, running.id, now)
         case Verdict.RESTORE:
             restore(book, lease, verdict.reason, now)
@@ -294,7 +313,7 @@ def _store_orphans(
         held = book.leases.get(one.lease)
         entitled = held.devices if held and one not in orphans else ()
         in_use.update(set(one.devices).difference(entitled))
-    if not told.complete:
+    if not node.complete:
         in_use.update(node.busy)
     live = tuple(sorted(one.id for one in orphans))
     for one in orphans:

@@ -106,7 +106,8 @@ class TicketShown:
     """A ticket with its place in the line, as the board shows it.
 
     `position` is counted from 1, None once it does not wait any more. `ahead` names
-    the tickets before it. `expected_to` is None where nobody can tell.
+    the tickets before it (not in a `BoardState`, whose line is in order).
+    `expected_to` is None where nobody can tell.
     """
 
     id: str

@@ -22,6 +22,7 @@ sys.path.insert(0, str(ROOT))
 from tests.benchmarks import (  # noqa: E402 - found only now.
     enqueue_to_output,
     lab_spawn,
+    ledger_latency,
     notebook_overhead,
     second_start,
 )
@@ -32,6 +33,7 @@ BENCHMARKS = {
     "notebook_overhead": notebook_overhead.run,
     "second_start": second_start.run,
     "lab_spawn": lab_spawn.run,
+    "ledger_latency": ledger_latency.run,
 }
 
 

@@ -1,9 +1,10 @@
-"""Repeats a suite of faults with fresh seeds for a while: `make soak`.
+"""Repeats a suite with fresh seeds for a while: `make soak`.
 
 Read from the environment, so that `make soak SUITE=faults BUDGET=600` works: SUITE
 (default `faults`), BUDGET in seconds (default 3600; the round under way is finished),
-SEED (default: a fresh one), REPORT (default: a file in the temporary folder). The
-report is written anew after each round. Exits 1 if anything was found to be wrong.
+SEED (default: a fresh one), REPORT (default: a file in the temporary folder), RESUME
+(any text: go on with the report that is there). The report is written anew after each
+round. Exits 1 if anything was found to be wrong.
 """
 
 from __future__ import annotations
@@ -19,11 +20,17 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tests.benchmarks import faults
+from tests.benchmarks import faults, ledger_soak
 from tests.benchmarks.measure import machine
 
 Round = Callable[[Path, random.Random], faults.Findings]
-SUITES: dict[str, Round] = {"faults": faults.run_round}
+SUITES: dict[str, Round] = {
+    "faults": faults.run_round,
+    "ledger-memory": ledger_soak.run_memory,
+    "ledger-sqlite": ledger_soak.run_sqlite,
+    "ledger-postgres": ledger_soak.run_postgres,
+    "ledger-machine": ledger_soak.run_the_machine,
+}
 
 
 def main() -> int:
@@ -31,7 +38,10 @@ def main() -> int:
     lines = [f"# Soak: {suite}, for {budget:g} s", "", f"{machine()}.", ""]
     given = os.environ.get("SEED", "")
     ends = time.monotonic() + budget
-    wrong = rounds = 0
+    before = _rounds_before(report) if os.environ.get("RESUME") else []
+    lines += before
+    rounds = sum(line.startswith("- round ") for line in before)
+    wrong = len(before) - rounds
     while time.monotonic() < ends:
         rounds += 1
         seed = given or secrets.token_hex(8)
@@ -51,6 +61,14 @@ def main() -> int:
             break
     print(f"{rounds} rounds, {wrong} findings; report: {report}")
     return 1 if wrong else 0
+
+
+def _rounds_before(report: Path) -> list[str]:
+    """Give what a report says of each round."""
+    if not report.exists():
+        return []
+    lines = report.read_text("utf-8").splitlines()
+    return [one for one in lines if one.startswith(("- round ", "  - WRONG"))]
 
 
 def _settings() -> tuple[str, float, Path]:

@@ -204,6 +204,7 @@ class World:
         self.judged += 1
         is_deep = self.judged % DEEP_EVERY == 0
         wrong = list(self.ledger.check(stored=is_deep))
+        leases = {one.id for one in self.ledger.snapshot(self.now).leases}
         for node in self.nodes.values():
             users = Counter(
                 device
@@ -212,6 +213,11 @@ class World:
                 for device in one.devices
             )
             wrong += [f"{d} is used by {n}" for d, n in users.items() if n > 1]
+            wrong += [
+                f"{one} runs without a lease"
+                for one in node.containers.values()
+                if one.state == "running" and one.lease not in leases
+            ]
         if wrong:
             raise ViolationError("; ".join([*wrong, f"after {list(self.history)}"]))
 
@@ -391,9 +397,9 @@ class World:
 
     def fence(self) -> object:
         """An admin switches a node off, and says so."""
-        if self.dice.random() < 0.8:
-            return IDLE
         name = self.dice.choice(list(self.nodes))
+        if self.dice.random() < 0.8 and not self._has_a_new_engine(name):
+            return IDLE
         node = self.nodes[name]
         node.reachable = False
         node.containers.clear()
@@ -553,15 +559,19 @@ class World:
 
     def look(self) -> None:
         node = self._any_node()
-        node.looks.append(self._look(node, complete=self.dice.random() < 0.85))
+        complete, is_right = self.dice.random() < 0.85, self.dice.random() < 0.96
+        node.looks.append(self._look(node, complete=complete, is_right=is_right))
 
-    def _look(self, node: Node, *, complete: bool) -> NodeReport:
+    def _look(self, node: Node, *, complete: bool, is_right: bool = True) -> NodeReport:
         found = tuple(
             Found(one.id, one.lease, one.holder, one.devices, one.state)
             for one in node.containers.values()
         )
+        engine = node.engine
         if not complete:
             found = found[: self.dice.randrange(len(found) + 1)]
+        elif not is_right:  # The agent is shown to another engine, an empty one.
+            found, engine = (), f"not-{engine}"
         return NodeReport(
             node=node.name,
             epoch=self.agents[node.name].epoch,
@@ -569,7 +579,7 @@ class World:
             devices=node.devices,
             found=found,
             complete=complete,
-            engine_id=node.engine if complete or self.dice.random() < 0.5 else None,
+            engine_id=engine if complete or self.dice.random() < 0.5 else None,
             seen=node.seen,
         )
 
@@ -710,13 +720,21 @@ class World:
         if still:
             msg = f"leaked: {still}; after {list(self.history)}"
             raise ViolationError(msg)
-        for lease in left:  # An admin says what nobody else can.
-            self.ledger.fence(lease.node, "admin", self.now)
+        for name in self.nodes:  # An admin says what nobody else can.
+            if self._has_a_new_engine(name):
+                self.ledger.fence(name, "admin", self.now)
         self._reports(3)
         self._serve_all()
 
     def _is_on_a_lost_engine(self, lease: Lease) -> bool:
-        return lease.engine_id not in {None, self.nodes[lease.node].engine}
+        engine = self.nodes[lease.node].engine
+        return lease.engine_id not in {None, engine} or self._has_a_new_engine(
+            lease.node
+        )
+
+    def _has_a_new_engine(self, name: str) -> bool:
+        shown = {one.name: one for one in self.ledger.snapshot(self.now).nodes}
+        return shown[name].engine_id not in {None, self.nodes[name].engine}
 
     def _reports(self, rounds: int) -> None:
         for _ in range(rounds):
