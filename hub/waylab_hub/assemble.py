@@ -69,7 +69,7 @@ def _page_variables(settings: HubSettings) -> dict[str, object]:
         "site_name": settings.site.site.name,
         "shared_notice": SHARED_NOTICE if settings.shares_one_account else "",
         "tracking_path": f"{TRACKING_PREFIX}/",
-        "board_path": f"{BOARD_PREFIX}/",
+        "gpus_path": f"{BOARD_PREFIX}/",
     }
 
 
