@@ -53,7 +53,7 @@ async def audit(board: Board) -> tuple[str, ...]:
 
 async def _look(board: Board) -> list[str]:
     found = list(await board.books.read("check", lambda ledger, _: ledger.check()))
-    snapshot = (await board.books.view()).snapshot
+    snapshot = await board.books.snapshot()
     found += of_nodes(snapshot, board.reports)
     if board.hub.is_set_up:
         try:

@@ -34,7 +34,7 @@ from waylab_ledger.ledger import Ledger
 from waylab_ledger.values import NodeReport
 from waylab_ledger.views import NodePlan
 from waylab_ledger.wire import BoardState
-from waylab_site.model import Node, Site
+from waylab_site.model import HUB_NODE, Site
 
 _log = logging.getLogger(__name__)
 _TRACKING_SECONDS = 5.0
@@ -73,7 +73,7 @@ class Board:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Keep the board's own work going meanwhile."""
-        plans = [_plan(node) for node in self.site.nodes]
+        plans = node_plans(self.site)
         await self.books.write("declare", lambda book, now: book.declare(plans, now))
         keeper = Keeper(
             self.books, self.stream, self.metrics, self.troubles, self.labs.wake
@@ -138,8 +138,15 @@ def make(settings: BoardSettings) -> Board:
     )
 
 
-def _plan(node: Node) -> NodePlan:
-    return NodePlan(name=node.name, processes=node.is_local)
+def node_plans(site: Site) -> list[NodePlan]:
+    """Give what the ledger is told of the nodes.
+
+    The hub's machine has slots for controllers even where it is no node of the site.
+    """
+    plans = [NodePlan(node.name, processes=node.is_local) for node in site.nodes]
+    if site.local_node is None:
+        plans.append(NodePlan(HUB_NODE))
+    return plans
 
 
 def _site(path: Path) -> Site:

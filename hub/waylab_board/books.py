@@ -18,6 +18,7 @@ Work = Callable[[Ledger, datetime], T]
 Observer = Callable[[str, float], None]
 
 _VIEW_SECONDS = 1.0
+_DEAR_SECONDS = 0.02
 
 
 @dataclass(frozen=True)
@@ -40,9 +41,13 @@ class Books:
         self._ledger = ledger
         self._observe = observe
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
-        self._view: View | None = None
-        self._viewed_at = 0.0
-        self._view_lock = asyncio.Lock()
+        self._snapshot: Snapshot | None = None
+        self._snapped_at = 0.0
+        self._line: tuple[Place, ...] = ()
+        self._lined: Snapshot | None = None
+        self._lined_at = 0.0
+        self._line_seconds = 0.0
+        self._lock = asyncio.Lock()
         self._writes = 0
         self.changed = asyncio.Event()
 
@@ -56,25 +61,46 @@ class Books:
             return await self._run(name, work)
         finally:
             self._writes += 1
-            self._viewed_at = 0.0
+            self._snapped_at = 0.0
             if wakes:
                 self.changed.set()
 
+    async def snapshot(self) -> Snapshot:
+        """Give what is open now; at most a second old if nothing was written."""
+        async with self._lock:
+            return await self._fresh_snapshot()
+
     async def view(self) -> View:
-        """Give what there is now; at most a second old if nothing was written."""
-        async with self._view_lock:
-            fresh = time.monotonic() - self._viewed_at < _VIEW_SECONDS
-            if self._view is None or not fresh:
-                writes = self._writes
-                self._view = await self._run("snapshot", _view)
-                # What was written meanwhile may not be in it.
-                same = writes == self._writes
-                self._viewed_at = time.monotonic() if same else 0.0
-            return self._view
+        """Give what is open now, with the line.
+
+        A long line is made anew once a second at most: its forecast takes a while.
+        """
+        async with self._lock:
+            snapshot = await self._fresh_snapshot()
+            age = time.monotonic() - self._lined_at
+            dear = self._line_seconds > _DEAR_SECONDS and age < _VIEW_SECONDS
+            if snapshot is not self._lined and not dear:
+                begun = time.monotonic()
+                self._line = await self._run("line", lambda it, now: it.line(now))
+                self._lined, self._lined_at = snapshot, begun
+                self._line_seconds = time.monotonic() - begun
+            return View(snapshot, self._line, datetime.now(UTC))
 
     async def close(self) -> None:
         """Wait for what runs and end the thread."""
         await asyncio.to_thread(self._thread.shutdown)
+
+    async def _fresh_snapshot(self) -> Snapshot:
+        fresh = time.monotonic() - self._snapped_at < _VIEW_SECONDS
+        if self._snapshot is None or not fresh:
+            writes = self._writes
+            self._snapshot = await self._run(
+                "snapshot", lambda it, now: it.snapshot(now)
+            )
+            # What was written meanwhile may not be in it.
+            same = writes == self._writes
+            self._snapped_at = time.monotonic() if same else 0.0
+        return self._snapshot
 
     async def _run(self, name: str, work: Work[T]) -> T:
         loop = asyncio.get_running_loop()
@@ -85,7 +111,3 @@ class Books:
             )
         finally:
             self._observe(name, time.perf_counter() - begun)
-
-
-def _view(ledger: Ledger, now: datetime) -> View:
-    return View(ledger.snapshot(now), ledger.line(now), now)

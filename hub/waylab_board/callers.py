@@ -11,7 +11,7 @@ from waylab_board.hub import Hub
 from waylab_board.node_keys import NodeKeys
 from waylab_board.principals import Principal, Role
 from waylab_board.signin import SignIn
-from waylab_site.model import SERVICES_QUEUE, Site
+from waylab_site.model import HUB_NODE, SERVICES_QUEUE, Site
 
 XSRF_HEADER = "X-XSRFToken"
 SAFE = frozenset({"GET", "HEAD"})
@@ -98,6 +98,8 @@ class Callers:
 
     def _node(self, name: str) -> Principal:
         node = next((one for one in self._site.nodes if one.name == name), None)
+        if name == HUB_NODE and self._site.local_node is None:
+            return Principal(Role.NODE, name, node=name, queues=(SERVICES_QUEUE,))
         if node is None:
             msg = f"The site has no node {name} any more: its token is of no use."
             raise forbidden(msg)

@@ -249,14 +249,14 @@ async def _start_own(board: Board, who: Principal, wish: Wish) -> Response:
         raise Denied(503, "hub-away", str(error)) from error
     except HubRefuses as error:
         refusal = str(error)
-    view = await board.books.view()
+    snapshot = await board.books.snapshot()
     holder = Holder.lab(who.name, wish.server)
-    for ticket in view.snapshot.tickets:
+    for ticket in snapshot.tickets:
         if ticket.request.holder == holder:
             return answer(Answer(ticket=_without_secrets(ticket)))
     if refusal:
         raise Denied(409, "refused", refusal)
-    for lease in view.snapshot.leases:
+    for lease in snapshot.leases:
         if lease.request.holder == holder:
             return answer(Answer(lease=_lease_without_secrets(lease)))
     return JSONResponse({"lease": None, "ticket": None, **_STARTING}, status_code=202)

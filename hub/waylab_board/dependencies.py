@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
-from starlette.responses import JSONResponse
+from starlette.responses import Response
 
 from waylab_board.board import Board
 from waylab_board.principals import Principal, Role
-from waylab_ledger.wire import encode
+from waylab_ledger.wire import adapter
 
 
 def the_board(request: Request) -> Board:
@@ -54,6 +54,7 @@ Caller = Annotated[Principal, Depends(caller)]
 Admin = Annotated[Principal, Depends(admin)]
 
 
-def answer(value: object, kind: Any = None) -> JSONResponse:
-    """Give a value of the ledger as JSON."""
-    return JSONResponse(encode(value, kind))
+def answer(value: object, kind: Any = None) -> Response:
+    """Give a value of the ledger as JSON; `kind` where it is not the value's own."""
+    text = adapter(kind or type(value)).dump_json(value)
+    return Response(text, media_type="application/json")

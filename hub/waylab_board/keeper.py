@@ -73,8 +73,7 @@ class Keeper:
                     lease.node,
                 )
             self._granted()
-        view = await self._books.view()
-        self._stream.tell(view.snapshot.version)
+        self._stream.tell((await self._books.snapshot()).version)
 
     def _decide(self, ledger: Ledger, now: datetime) -> tuple[Lease, ...]:
         for lease in ledger.sweep(now):

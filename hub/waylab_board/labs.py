@@ -64,8 +64,8 @@ class Labs:
         Raises:
             LedgerError: the ledger could not be read.
         """
-        view = await self._books.view()
-        due = [lease for lease in view.snapshot.leases if _is_due(lease)]
+        snapshot = await self._books.snapshot()
+        due = [lease for lease in snapshot.leases if _is_due(lease)]
         ids = {lease.id for lease in due}
         self._asked = {id_: at for id_, at in self._asked.items() if id_ in ids}
         self._refusals = {k: why for k, why in self._refusals.items() if k in ids}

@@ -78,9 +78,9 @@ class Mirror:
             self._troubles.begin(ABOUT, sentence)
             return
         self._troubles.end(ABOUT)
-        view = await self._books.view()
+        snapshot = await self._books.snapshot()
         for queue, entries in found.items():
-            await self._carry(queue, entries, view.snapshot)
+            await self._carry(queue, entries, snapshot)
 
     async def _carry(
         self, queue: str, entries: tuple[Entry, ...], snapshot: Snapshot

@@ -52,10 +52,11 @@ async def report(
         "report", lambda ledger, now: ledger.report(seen, now)
     )
     board.reports[node] = seen
-    view = await board.books.view()
+    snapshot = await board.books.snapshot()
+    now = datetime.now(UTC)
     mine = [
         lease
-        for lease in view.snapshot.leases
+        for lease in snapshot.leases
         if lease.node == node and lease.request.holder.kind is HolderKind.JOB
     ]
     stop = [lease for lease in mine if lease.state is LeaseState.RELEASING]
@@ -68,7 +69,7 @@ async def report(
                 if lease.state is LeaseState.PENDING and who.may_drive(lease)
             ),
             stop=tuple(lease.id for lease in stop),
-            reasons={lease.id: _why(lease, view.at) for lease in stop},
+            reasons={lease.id: _why(lease, now) for lease in stop},
             version=outcome.version,
         )
     )
@@ -124,7 +125,10 @@ async def invite(body: Invitation, board: BoardDep, who: Admin) -> Response:
         msg = f"The site has no node {body.node!r}; there are: {', '.join(names)}."
         raise NotFound(msg)
     key, token = board.node_keys.invite(body.node, who.name, datetime.now(UTC))
-    return JSONResponse({**encode(key), "token": token}, status_code=201)
+    url = board.settings.base_url
+    command = f"waylab agent join {url} {token}"
+    made = {**encode(key), "token": token, "url": url, "command": command}
+    return JSONResponse(made, status_code=201)
 
 
 @router.delete("/join-tokens/{key}")

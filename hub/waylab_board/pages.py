@@ -15,7 +15,7 @@ from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PrefixLoader
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from waylab_board.board import Board
-from waylab_board.choices import choices
+from waylab_board.choices import Choice, choices
 from waylab_board.dependencies import BoardDep
 from waylab_board.errors import Denied, SignInError, bad_request, forbidden
 from waylab_board.principals import Principal
@@ -59,13 +59,15 @@ async def waiting(request: Request, board: BoardDep, ticket: str) -> Response:
         if not who.may_end(wanted.user):
             msg = f"This is {wanted.user}'s place in the line."
             raise forbidden(msg)
-        view = await board.books.view()
+        snapshot = await board.books.snapshot()
         user, _, server = wanted.holder.text.partition(":")[2].partition("/")
         lab = wanted.holder.kind is HolderKind.LAB
         return {
             "ticket": ticket,
             "lab": {"user": user, "server": server} if lab else None,
-            "choices": choices(board.site, view.snapshot, wanted.selector),
+            "choices": encode(
+                choices(board.site, snapshot, wanted.selector), list[Choice]
+            ),
         }
 
     return await _show(request, board, "wait.html", values)
@@ -143,6 +145,7 @@ def _page(
         .render(
             **_hub_variables(board, who),
             board_path=f"{settings.prefix}/",
+            gpus_path=f"{settings.prefix}/",
             settings_json={
                 "api": f"{settings.prefix}/api/v1",
                 "path": f"{settings.prefix}/",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from waylab_board.books import View
 from waylab_ledger.values import (
@@ -62,7 +63,11 @@ def board_state(
             for node in nodes
         ),
         leases=tuple(lease_shown(lease) for lease in snapshot.leases),
-        line=tuple(ticket_shown(ticket, places.get(ticket.id)) for ticket in tickets),
+        line=tuple(
+            # Who is before whom is told by the line's own order.
+            replace(ticket_shown(ticket, places.get(ticket.id)), ahead=())
+            for ticket in tickets
+        ),
         troubles=tuple(troubles),
     )
 

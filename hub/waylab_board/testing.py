@@ -239,6 +239,14 @@ def slots(
     )
 
 
+def free_port() -> int:
+    """Give a port that is free now."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+    return port
+
+
 @contextmanager
 def running_board(state: Path, site: Site, **settings: str) -> Iterator[RunningBoard]:
     """Run a board with its state in a folder.
@@ -247,9 +255,7 @@ def running_board(state: Path, site: Site, **settings: str) -> Iterator[RunningB
     a hub nobody signs in and no lab is started; without tracking no queue is mirrored.
     """
     state.mkdir(parents=True, exist_ok=True)
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
+    port = int(settings.pop("port", 0)) or free_port()
     named = {
         f"WAYLAB_BOARD_{name.upper()}": str(text) for name, text in settings.items()
     }
