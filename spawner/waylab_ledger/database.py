@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from pydantic import TypeAdapter
 from sqlalchemy import event as sa_event
 
 from waylab_ledger import tables
-from waylab_ledger.book import Book, Changes, Epoch, NodeRecord, State
+from waylab_ledger.book import Book, Epoch, State
 from waylab_ledger.errors import Conflict, LedgerError, StoreUnavailable
-from waylab_ledger.values import Lease, LeaseState, Ticket, TicketState
+from waylab_ledger.rows import EPOCH, EVENT, LEASE, TICKET, load, moment, write
+from waylab_ledger.values import Lease, Ticket
 from waylab_ledger.views import Event, EventKind
-
-_LEASE: TypeAdapter[Lease] = TypeAdapter(Lease)
-_TICKET: TypeAdapter[Ticket] = TypeAdapter(Ticket)
-_NODE: TypeAdapter[NodeRecord] = TypeAdapter(NodeRecord)
-_EPOCH: TypeAdapter[Epoch] = TypeAdapter(Epoch)
-_EVENT: TypeAdapter[Event] = TypeAdapter(Event)
 
 
 class DatabaseStore:
@@ -60,7 +54,7 @@ class DatabaseStore:
                     yield book
                     if book.changes:
                         book.state.version = book.version
-                        _write(connection, book)
+                        write(connection, book)
                         state = book.state
             except LedgerError:
                 self._cache = cached
@@ -82,7 +76,7 @@ class DatabaseStore:
                     version = connection.execute(_VERSION).scalar_one()
                     if self._cache is None or self._cache.version != version:
                         connection.execute(_LOCKED_VERSION)
-                        self._cache = _load(connection)
+                        self._cache = load(connection)
                     yield Book(self._cache, _Rows(connection), str)
             except sa.exc.DBAPIError as error:
                 msg = f"The ledger's database failed: {_said(error)}"
@@ -96,7 +90,7 @@ class DatabaseStore:
             .order_by(tables.events.c.number)
             .limit(limit)
         )
-        return tuple(_EVENT.validate_json(row.doc) for row in self._read(query))
+        return tuple(EVENT.validate_json(row.doc) for row in self._read(query))
 
     def holdings(
         self, since: datetime, until: datetime
@@ -117,8 +111,7 @@ class DatabaseStore:
             )
         )
         return [
-            (_EVENT.validate_json(row.doc), _moment(row.at))
-            for row in self._read(query)
+            (EVENT.validate_json(row.doc), moment(row.at)) for row in self._read(query)
         ]
 
     def durations(self, limit: int) -> list[tuple[str, float]]:
@@ -138,7 +131,7 @@ class DatabaseStore:
     def audit(self, state: State) -> tuple[str, ...]:
         """Compare every open row with a state."""
         with self._lock, self._engine.begin() as connection:
-            stored = _load(connection)
+            stored = load(connection)
         names = ("nodes", "leases", "tickets", "holds", "epochs")
         return tuple(
             f"stored {name} are not those in memory: {a} / {b}"
@@ -153,7 +146,7 @@ class DatabaseStore:
 
     def _current(self, connection: sa.Connection, cached: State | None) -> State:
         version = connection.execute(_LOCKED_VERSION).scalar_one()
-        return cached if cached and cached.version == version else _load(connection)
+        return cached if cached and cached.version == version else load(connection)
 
     def _read(self, query: sa.Select[Any]) -> list[sa.Row[Any]]:
         try:
@@ -193,22 +186,22 @@ class _Rows:
 
     def lease(self, id_: str) -> Lease | None:
         doc = self._doc(_LEASE_BY_ID, id_)
-        return _LEASE.validate_json(doc) if doc else None
+        return LEASE.validate_json(doc) if doc else None
 
     def ticket(self, id_: str) -> Ticket | None:
         doc = self._doc(_TICKET_BY_ID, id_)
-        return _TICKET.validate_json(doc) if doc else None
+        return TICKET.validate_json(doc) if doc else None
 
     def last_ticket(self, holder: str) -> Ticket | None:
         doc = self._doc(_LAST_TICKET, holder)
-        return _TICKET.validate_json(doc) if doc else None
+        return TICKET.validate_json(doc) if doc else None
 
     def answered(self, key: str) -> str | None:
         return self._doc(_ANSWER, key)
 
     def epoch(self, id_: str) -> Epoch | None:
         doc = self._doc(_EPOCH_BY_ID, id_)
-        return _EPOCH.validate_json(doc) if doc else None
+        return EPOCH.validate_json(doc) if doc else None
 
     def _doc(self, query: sa.Select[tuple[str]], key: str) -> str | None:
         found = self._connection.execute(query, {"key": key}).scalar_one_or_none()
@@ -256,170 +249,6 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
 
 def _begin_immediate(connection: sa.Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-
-def _load(connection: sa.Connection) -> State:
-    counted = connection.execute(sa.select(tables.counters)).one()
-    nodes = connection.execute(sa.select(tables.nodes.c.doc)).scalars()
-    leases = connection.execute(
-        sa.select(tables.leases.c.doc).where(
-            tables.leases.c.state != LeaseState.RELEASED.value
-        )
-    ).scalars()
-    tickets = connection.execute(
-        sa.select(tables.tickets.c.doc).where(
-            tables.tickets.c.state != TicketState.CLOSED.value
-        )
-    ).scalars()
-    holds = connection.execute(sa.select(tables.holds))
-    state = State(
-        version=counted.version,
-        serial=counted.serial,
-        events=counted.events,
-        nodes={one.name: one for one in map(_NODE.validate_json, nodes)},
-        leases={one.id: one for one in map(_LEASE.validate_json, leases)},
-        tickets={one.id: one for one in map(_TICKET.validate_json, tickets)},
-        holds={row.device: row.lease for row in holds},
-    )
-    epochs = connection.execute(sa.select(tables.epochs.c.doc)).scalars()
-    state.epochs = {one.id: one for one in map(_EPOCH.validate_json, epochs)}
-    return state
-
-
-def _write(connection: sa.Connection, book: Book) -> None:
-    changes = book.changes
-    connection.execute(
-        tables.counters.update(),
-        {
-            "version": book.state.version,
-            "serial": book.state.serial,
-            "events": book.state.events,
-        },
-    )
-    rows = (
-        (tables.nodes, _rows_of_nodes(changes)),
-        (tables.epochs, _rows_of_epochs(changes)),
-        (tables.tickets, _rows_of_tickets(changes)),
-        (tables.leases, _rows_of_leases(changes)),
-    )
-    if changes.freed:
-        gone = tables.holds.c.device.in_(changes.freed)
-        connection.execute(tables.holds.delete().where(gone))
-    if changes.dropped_nodes:
-        gone = tables.nodes.c.name.in_(changes.dropped_nodes)
-        connection.execute(tables.nodes.delete().where(gone))
-    for table, values in rows:
-        for value in values:
-            _put(connection, table, value)
-    if changes.held:
-        held = [{"device": one, "lease": by} for one, by in changes.held.items()]
-        connection.execute(tables.holds.insert(), held)
-    if changes.keys:
-        new = [{"key": one, "answer": value} for one, value in changes.keys.items()]
-        connection.execute(tables.keys.insert(), new)
-    if changes.events:
-        connection.execute(
-            tables.events.insert(), [_event_row(e) for e in changes.events]
-        )
-
-
-def _put(connection: sa.Connection, table: sa.Table, row: Mapping[str, Any]) -> None:
-    """Insert a row, or replace the one of the same key."""
-    connection.execute(_upsert(connection.dialect.name, table), row)
-
-
-_UPSERTS: dict[tuple[str, str], sa.Insert] = {}
-
-
-def _upsert(dialect: str, table: sa.Table) -> sa.Insert:
-    known = _UPSERTS.get((dialect, table.name))
-    if known is not None:
-        return known
-    from sqlalchemy.dialects import postgresql, sqlite  # noqa: PLC0415
-
-    insert = (sqlite if dialect == "sqlite" else postgresql).insert(table)
-    key = next(iter(table.primary_key.columns)).name
-    rest = {c.name: insert.excluded[c.name] for c in table.columns if c.name != key}
-    statement: sa.Insert = insert.on_conflict_do_update(index_elements=[key], set_=rest)
-    _UPSERTS[dialect, table.name] = statement
-    return statement
-
-
-def _rows_of_nodes(changes: Changes) -> list[dict[str, Any]]:
-    return [
-        {"name": one.name, "doc": _NODE.dump_json(one).decode()}
-        for one in changes.nodes.values()
-    ]
-
-
-def _rows_of_epochs(changes: Changes) -> list[dict[str, Any]]:
-    # The dead first: two of a role may not live at once.
-    ordered = sorted(changes.epochs.values(), key=lambda one: one.dead_at is None)
-    return [
-        {
-            "id": one.id,
-            "role": one.role,
-            "alive": one.dead_at is None,
-            "doc": _EPOCH.dump_json(one).decode(),
-        }
-        for one in ordered
-    ]
-
-
-def _rows_of_tickets(changes: Changes) -> list[dict[str, Any]]:
-    ordered = sorted(
-        changes.tickets.values(), key=lambda one: one.state is not TicketState.CLOSED
-    )
-    return [
-        {
-            "id": one.id,
-            "holder": one.request.holder.text,
-            "state": one.state.value,
-            "serial": one.serial,
-            "doc": _TICKET.dump_json(one).decode(),
-        }
-        for one in ordered
-    ]
-
-
-def _rows_of_leases(changes: Changes) -> list[dict[str, Any]]:
-    ordered = sorted(
-        changes.leases.values(), key=lambda one: one.state is not LeaseState.RELEASED
-    )
-    return [
-        {
-            "id": one.id,
-            "holder": one.request.holder.text,
-            "user": one.request.user,
-            "node": one.node,
-            "state": one.state.value,
-            "proof": one.proof.kind.value if one.proof else None,
-            "started_at": _seconds(one.started_at),
-            "released_at": _seconds(one.released_at),
-            "doc": _LEASE.dump_json(one).decode(),
-        }
-        for one in ordered
-    ]
-
-
-def _event_row(one: Event) -> dict[str, Any]:
-    return {
-        "number": one.number,
-        "at": one.at.timestamp(),
-        "kind": one.kind.value,
-        "lease": one.lease,
-        "node": one.node,
-        "user": one.user,
-        "doc": _EVENT.dump_json(one).decode(),
-    }
-
-
-def _seconds(moment: datetime | None) -> float | None:
-    return moment.timestamp() if moment else None
-
-
-def _moment(seconds: float | None) -> datetime | None:
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
 
 def _said(error: sa.exc.DBAPIError) -> str:

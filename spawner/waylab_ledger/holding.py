@@ -127,8 +127,6 @@ def lose(book: Book, id_: str, reason: str, now: datetime) -> Lease:
     if lease.state is LeaseState.PENDING:
         msg = f"Lease {lease.id} was not taken yet: it cannot be lost. Give it back."
         raise Conflict(msg)
-    if not lease.was_activated and lease.fenced_by:
-        return free(book, lease, Proof(ProofKind.FENCED, lease.fenced_by, reason), now)
     if not lease.was_activated and lease.known_version == 0:
         lease = book.put_lease(replace(lease, known_version=book.version))
     return mark_lost(book, lease, reason, now)
@@ -136,9 +134,11 @@ def lose(book: Book, id_: str, reason: str, now: datetime) -> Lease:
 
 def fence_start(book: Book, lease: Lease, by: str, now: datetime) -> Lease:
     """Ask for the end of a start on a node that was fenced."""
-    reason = f"{lease.node} was fenced by {by}"
+    if lease.state is not LeaseState.GRANTED:
+        return lease
+    reason = f"{lease.node} was fenced by {by} while it was being started"
     state = LeaseState.RELEASING
-    asked = replace(lease, state=state, since=now, reason=reason, fenced_by=by)
+    asked = replace(lease, state=state, since=now, reason=reason)
     book.put_lease(asked)
     book.say(EventKind.LEASE_RELEASING, now, asked, text=reason)
     return asked

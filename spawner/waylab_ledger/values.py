@@ -183,7 +183,6 @@ class Lease:
     the engine and the container that it was activated with (`engine_id` is None for
     a process). Only a look that began after the ledger's version `known_version` was
     told proves that the holder is gone. `before` is the state that it was lost from.
-    `fenced_by` is who fenced the node while a living process was starting the holder.
     """
 
     id: str
@@ -204,7 +203,6 @@ class Lease:
     engine_id: str | None = None
     found: str | None = None
     known_version: int = 0
-    fenced_by: str = ""
     before: LeaseState | None = None
 
     @property

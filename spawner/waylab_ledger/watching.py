@@ -145,8 +145,9 @@ def fence(book: Book, name: str, by: str, now: datetime) -> None:
     """Free all devices of a node: somebody vouches that nothing runs there.
 
     It takes no leases before it reports what it sees from then on. What a living
-    process is starting there right now is not known to whoever vouches: that lease is
-    free as soon as the process has given the start up.
+    process is starting there right now, it may start after this word was given: its
+    end is asked for, and once the process has given the start up (`lose`), a report or
+    another fence frees it.
     """
     node = _find(book, name)
     for lease in list(book.leases_on(name)):

@@ -543,6 +543,8 @@ def test_a_fence_waits_for_a_start_that_is_under_way(site: Site) -> None:
     site.ledger.fence("vision", "admin", site.now)
     assert site.state(lease) is LeaseState.RELEASING
     site.ledger.lose(lease.id, "the engine does not answer", site.now)
+    assert site.state(lease) is LeaseState.LOST
+    site.ledger.fence("vision", "admin", site.now)
     over = site.ledger.lease(lease.id)
     assert over.state is LeaseState.RELEASED
     assert over.proof is not None

@@ -104,7 +104,7 @@ class Node:
     reachable: bool = True
     seen: int = 0
     looks: deque[NodeReport] = field(default_factory=lambda: deque(maxlen=3))
-    journal: set[str] = field(default_factory=set)
+    journal: list[str] = field(default_factory=list)
     """Leases of jobs that its agent took: survives the agent."""
 
 
@@ -374,7 +374,7 @@ class World:
         if queue and not node.reachable:
             return
         if queue:
-            node.journal.add(lease.id)
+            node.journal.append(lease.id)
         try:
             taken = self.ledger.take(lease.id, program.epoch, self.now)
         except LeaseGone:
@@ -654,7 +654,7 @@ class World:
         self.agents[name] = self._begin(f"agent:{name}")
         self.agents[name].owed = owed
         node.seen = 0
-        for lease in sorted(node.journal & begun):
+        for lease in [one for one in node.journal if one in begun]:
             if self.dice.random() < 0.5 or self._known(lease):
                 continue
             never = self._never(self.agents[name])
