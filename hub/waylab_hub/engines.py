@@ -34,6 +34,8 @@ class NodeEngine:
     address: EngineAddress | None
     why: str
     environment: Mapping[str, str] = field(default_factory=dict)
+    folder: Path = Path()
+    """Where a simulated node keeps its engine's data."""
 
 
 def engines_of(site: Site, folder: Path) -> tuple[NodeEngine, ...]:
@@ -127,7 +129,7 @@ def _engine_of(node: Node, site: Site, folder: Path) -> NodeEngine:
             raise StartError(msg)
         places = Places(folder / node.name)
         why = "containers of an engine with simulated GPUs"
-        return NodeEngine(node, places.address, why, places.environment)
+        return NodeEngine(node, places.address, why, places.environment, places.folder)
     if node.engine == "none":
         return NodeEngine(node, None, "processes, as the site says")
     if node.engine != "auto":

@@ -42,6 +42,7 @@ from waylab_hub.provisioning import (
     follow_removals,
 )
 from waylab_hub.readiness import engine_probes, probes
+from waylab_hub.simulation import ensure_images, plant_images
 from waylab_hub.supervisor import Supervisor
 from waylab_site.errors import SiteError
 from waylab_site.loading import load
@@ -104,6 +105,7 @@ class Running:
             StartError: a program does not start.
             TrackingError: tracking refuses what the supervisor has to set up.
         """
+        self._loop = asyncio.get_running_loop()
         socket = self._prepared.state.supervisor_socket
         stopped = asyncio.create_task(self._stop.wait())
         try:
@@ -154,11 +156,18 @@ class Running:
             return
         self._say("Starting the engines of the simulated nodes.")
         await asyncio.to_thread(hold_address, self._prepared.ports.internal)
-        programs = [engine_program(engine.node) for engine in self._simulated]
+        engines, site = self._simulated, self._site()
+        await asyncio.to_thread(plant_images, engines, site, self._tell)
+        programs = [engine_program(engine.node) for engine in engines]
         for name in programs:
             self._supervisor.start(name)
         for name in programs:
             await self._supervisor.wait_ready(name)
+        await asyncio.to_thread(ensure_images, engines, site, self._tell)
+
+    def _tell(self, line: str) -> None:
+        """Say a line from another thread."""
+        self._loop.call_soon_threadsafe(self._say, line)
 
     async def _provision(self) -> None:
         prepared = self._prepared
