@@ -163,7 +163,7 @@ def fence(book: Book, name: str, by: str, now: datetime) -> None:
             down=True,
             complete=False,
             last_seen=None,
-            engine_id=None,
+            engine_id=node.engine_id if any(book.leases_on(name)) else None,
             busy=(),
             orphans=(),
             fenced_at=now,

@@ -721,7 +721,7 @@ class World:
             msg = f"leaked: {still}; after {list(self.history)}"
             raise ViolationError(msg)
         for name in self.nodes:  # An admin says what nobody else can.
-            if self._has_a_new_engine(name):
+            if self._has_a_new_engine(name) or any(one.node == name for one in left):
                 self.ledger.fence(name, "admin", self.now)
         self._reports(3)
         self._serve_all()
