@@ -10,7 +10,7 @@ PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help up setup setup-dev browser test lint types unit e2e lab docs bench soak build lock clean
+.PHONY: help up setup setup-dev browser engine test lint types unit e2e lab docs bench soak build lock clean
 
 help: ## List the tasks.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,7 +27,10 @@ setup-dev:
 browser: # Chromium and fonts for the browser tests, where root may install them.
 	@hub/install/browser.sh
 
-test: setup-dev browser lint types unit ## Set up, then check and test everything.
+engine: # What container engines with simulated GPUs, and a ledger in PostgreSQL, need.
+	@hub/install/engine.sh
+
+test: setup-dev browser engine lint types unit ## Set up, then check and test everything.
 
 lint: setup-dev ## Check style, spelling and the direction of imports.
 	$(BIN)/ruff check .
