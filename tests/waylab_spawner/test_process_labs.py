@@ -60,11 +60,7 @@ def hub(root: Path) -> Iterator[Hub]:
         }
         with running_hub(traits) as running:
             yield running
-            for user in ("ann", "bob"):
-                mark = f"{SITE}/{user}/"
-                processes.end(
-                    lambda mark=mark: processes.marked(mark), grace_seconds=2.0
-                )
+            processes.end(lambda: processes.marked_of_site(SITE), grace_seconds=2.0)
 
 
 @pytest.fixture(autouse=True)

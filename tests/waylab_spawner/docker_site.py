@@ -1,0 +1,254 @@
+"""A small site for tests: real engines, a real board, a real hub, real tracking."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from waylab_board.testing import RunningBoard, running_board
+from waylab_engine import found
+from waylab_engine.engine import Engine
+from waylab_engine.names import container_name
+from waylab_ledger.client import LedgerError
+from waylab_ledger.values import Device, DeviceKind, Holder, NodeReport
+from waylab_rig.rig import REFERENCE, RunningEngine, of_node, start_engine
+from waylab_site.model import Site
+from waylab_spawner.testing import Hub
+from waylab_tracking.testing import running_server
+
+SITE_ID = "spawntest"
+GIB = 1024**3
+NODES = {"vision": ("RTX 4090", 2, 24), "nlp": ("A100", 4, 80)}
+SITE: dict[str, Any] = {
+    "nodes": [
+        {
+            "name": name,
+            "engine": "simulated",
+            "devices": [{"model": model, "count": count, "memory_gib": memory}],
+        }
+        for name, (model, count, memory) in NODES.items()
+    ],
+    "queues": [{"name": "default"}],
+    "images": [
+        {"name": "lab", "title": "Lab", "reference": REFERENCE},
+        {"name": "gone", "title": "Gone", "reference": "127.0.0.1:9/gone:1"},
+    ],
+    "profiles": [
+        {"name": "cpu", "title": "No GPU", "nodes": ["vision"]},
+        {"name": "cpu-nlp", "title": "No GPU, nlp", "nodes": ["nlp"]},
+        {"name": "one", "title": "One RTX", "nodes": ["vision"], "gpus": 1},
+        {"name": "two", "title": "Two RTX", "nodes": ["vision"], "gpus": 2},
+        {"name": "a100", "title": "A100", "nodes": ["nlp"], "gpus": 1, "max_gpus": 4},
+    ],
+}
+
+
+class Agent:
+    """What a node's agent tells the board of its engine, every half second."""
+
+    def __init__(self, board: RunningBoard, node: str, engine: RunningEngine) -> None:
+        """Report once; `start` goes on."""
+        self._client = board.node(node)
+        self._node = node
+        self._engine = engine.engine(timeout_seconds=2.0)
+        self._epoch = f"agent-{node}"
+        self._devices = tuple(
+            Device(
+                id=uuid,
+                node=node,
+                kind=DeviceKind.GPU,
+                index=index,
+                model=NODES[node][0],
+                memory_bytes=NODES[node][2] * GIB,
+                simulated=True,
+            )
+            for index, uuid in enumerate(engine.uuids)
+        )
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._client.epoch(self._epoch)
+        self._report()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Fall silent."""
+        self._over.set()
+        self._thread.join(10)
+        self._engine.close()
+        self._client.close()
+
+    def _run(self) -> None:
+        while not self._over.wait(0.5):
+            try:
+                self._report()
+            except LedgerError:
+                continue  # The board is away; that is what the test is about.
+
+    def _report(self) -> None:
+        began = datetime.now(UTC)
+        seen = found.look(self._engine, SITE_ID)
+        self._client.report(
+            NodeReport(
+                node=self._node,
+                epoch=self._epoch,
+                began_at=began,
+                devices=self._devices,
+                found=seen.found,
+                complete=seen.complete,
+                engine_id=seen.engine_id,
+                trouble=seen.trouble,
+            )
+        )
+
+
+class DockerSite:
+    """The running parts, and what tests ask of them."""
+
+    def __init__(
+        self, hub: Hub, board: RunningBoard, engines: dict[str, RunningEngine]
+    ) -> None:
+        """Everything runs already."""
+        self.hub = hub
+        self.board = board
+        self.engines = engines
+
+    def engine(self, node: str) -> Engine:
+        """Give a client of a node's engine."""
+        return self.engines[node].engine()
+
+    def container(self, node: str, user: str, server: str = "") -> dict[str, Any]:
+        """Give the engine's whole description of a lab's container."""
+        name = container_name(SITE_ID, Holder.lab(user, server))
+        with self.engine(node) as engine:
+            described: dict[str, Any] = engine.connection.run(
+                lambda client: client.inspect_container(name)
+            )
+        return described
+
+    def containers(self, node: str) -> list[str]:
+        """Give the states of all labs' containers of a node."""
+        with self.engine(node) as engine:
+            return [str(one["State"]) for one in engine.find(SITE_ID)]
+
+    def run_in(self, node: str, user: str, *command: str) -> str:
+        """Run a command in a lab's container and give what it prints."""
+        name = self.container(node, user)["Id"]
+        with self.engine(node) as engine:
+
+            def work(client: Any) -> bytes:
+                made = client.exec_create(name, list(command))
+                output: bytes = client.exec_start(made["Id"])
+                return output
+
+            return engine.connection.run(work, 30.0).decode(errors="replace")
+
+    def held(self) -> dict[str, str]:
+        """Give the state of each holder's lease."""
+        return {lease.holder: str(lease.state) for lease in self.board.state().leases}
+
+    def user(self, name: str) -> str:
+        """Make a user of that name, once."""
+        if not self.hub.ask("GET", f"/users/{name}").is_success:
+            self.hub.add_user(name)
+        return name
+
+
+@contextmanager
+def running_site(root: Path, **traits: Any) -> Iterator[DockerSite]:
+    """Run a site; its labs end with its engines.
+
+    Raises:
+        RigError: this machine cannot; the text says what is missing.
+    """
+    site = Site.model_validate(SITE)
+    with ExitStack() as stack:
+        engines = {
+            name: stack.enter_context(
+                start_engine(
+                    name, of_node(name, *NODES[name]), root / name, with_image=True
+                )
+            )
+            for name in NODES
+        }
+        with engines["vision"].engine() as client:
+            address = client.gateway()
+        tracking = stack.enter_context(running_server(root / "tracking"))
+        key_file = root / "system.json"
+        access, secret = tracking.system
+        key_file.write_text(json.dumps({"access_key": access, "secret_key": secret}))
+        (root / "hub").mkdir()
+        hub = Hub(root / "hub", {}, address=address)
+        secret_file = root / "oauth-secret"
+        secret_file.write_text("s" * 64)
+        board = stack.enter_context(
+            running_board(
+                root / "board",
+                site,
+                hub_api_url=hub.api_url,
+                oauth_client_id="service-gpus",
+                oauth_secret_file=str(secret_file),
+            )
+        )
+        secret_file.write_text(board.hub_token)
+        board.restart()
+        hub.services = [_service(board)]
+        hub.roles = _ROLES
+        hub.traits = {
+            "site_id": SITE_ID,
+            "profiles": [p.model_dump(mode="json") for p in site.profiles],
+            "images": [i.model_dump(mode="json") for i in site.images],
+            "places": [_place(name, engines[name]) for name in NODES],
+            "homes": str(root),
+            "lab_logs": str(root),
+            "tracking_api_url": tracking.url,
+            "tracking_web_url": tracking.url,
+            "tracking_files_url": tracking.files_url,
+            "tracking_key_file": str(key_file),
+            "board_url": board.url,
+            "board_token_file": str(board.hub_token_file),
+            "start_timeout": 90,
+            **traits,
+        }
+        stack.callback(hub.stop)
+        hub.start()
+        for name, running in engines.items():
+            stack.callback(Agent(board, name, running).stop)
+        yield DockerSite(hub, board, engines)
+
+
+def _place(name: str, engine: RunningEngine) -> dict[str, Any]:
+    return {
+        "node": name,
+        "kind": "engine",
+        "engine_url": engine.address.url,
+        "host": engine.address.host,
+        "simulated": True,
+    }
+
+
+def _service(board: RunningBoard) -> dict[str, Any]:
+    return {
+        "name": "gpus",
+        "url": f"http://127.0.0.1:{board.port}",
+        "api_token": board.hub_token,
+        "oauth_client_id": "service-gpus",
+        "oauth_redirect_uri": "/services/gpus/oauth_callback",
+        "oauth_no_confirm": True,
+        "oauth_client_allowed_scopes": ["access:services!service=gpus"],
+        "display": False,
+    }
+
+
+_ROLES: list[dict[str, Any]] = [
+    {"name": "user", "scopes": ["self", "access:services!service=gpus"]},
+    {
+        "name": "gpus",
+        "services": ["gpus"],
+        "scopes": ["list:users", "read:users", "read:groups", "servers"],
+    },
+]

@@ -1,0 +1,309 @@
+"""Labs in containers of two real engines, with leases of a real board."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.waylab_spawner.docker_site import DockerSite, running_site
+
+from waylab_hub.testing import open_folder
+from waylab_rig.requirements import requirements
+from waylab_spawner.testing import NotHere, proxy_program, steps_of, wait_for
+
+_missing = requirements()
+try:
+    proxy_program()
+except NotHere as error:
+    _missing = _missing or str(error)
+
+pytestmark = [
+    pytest.mark.docker,
+    pytest.mark.skipif(_missing is not None, reason=str(_missing)),
+    pytest.mark.timeout(600),
+    # docker's SDK leaves closing its sockets to the garbage collector.
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[DockerSite]:
+    with open_folder() as root, running_site(root) as running:
+        yield running
+
+
+def _ends(site: DockerSite, user: str, server: str = "") -> None:
+    if site.hub.server(user, server):
+        site.hub.stop_lab(user, server)
+    site.hub.wait_gone(user, server)
+
+
+def test_a_lab_sees_exactly_the_devices_of_its_lease(site: DockerSite) -> None:
+    user = site.user("ann")
+
+    site.hub.spawn(user, {"profile": "one"}).raise_for_status()
+    site.hub.wait_ready(user)
+
+    (lease,) = site.board.until(
+        lambda state: [str(one.state) for one in state.leases] == ["active"]
+    ).leases
+    assert lease.holder == "lab:ann/"
+    described = site.container("vision", user)
+    assert described["Config"]["Labels"]["org.waylab.lease"] == lease.id
+    seen = site.run_in("vision", user, "nvidia-smi", "-L")
+    assert [uuid for uuid in site.engines["vision"].uuids if uuid in seen] == list(
+        lease.devices
+    )
+    page = site.hub.browser(user).get("/user/ann/api/status")
+    assert page.status_code == 200
+
+    _ends(site, user)
+    assert site.held() == {}
+    assert site.containers("vision") == []
+
+
+def test_a_lab_without_a_gpu_holds_no_lease_and_sees_none(site: DockerSite) -> None:
+    user = site.user("ann")
+
+    site.hub.spawn(user, {"profile": "cpu"}).raise_for_status()
+    site.hub.wait_ready(user)
+
+    assert site.held() == {}
+    environment = site.container("vision", user)["Config"]["Env"]
+    assert "NVIDIA_VISIBLE_DEVICES=void" in environment
+    host = site.container("vision", user)["HostConfig"]
+    assert host["Privileged"] is False
+    assert host["CapDrop"] == ["ALL"]
+    assert host["ShmSize"] == 512 * 1024**2
+    _ends(site, user)
+    assert site.containers("vision") == []
+
+
+def test_what_a_lab_writes_at_home_is_there_next_time(site: DockerSite) -> None:
+    user = site.user("ann")
+    for command in ("echo kept > ~/note", "cat ~/note"):
+        site.hub.spawn(user, {"profile": "cpu"}).raise_for_status()
+        site.hub.wait_ready(user)
+        said = site.run_in("vision", user, "sh", "-c", command)
+        _ends(site, user)
+    assert said == "kept\n"
+
+
+def test_no_free_device_gives_a_ticket_and_the_turn_starts_the_lab(
+    site: DockerSite,
+) -> None:
+    first, second = site.user("ann"), site.user("bob")
+    site.hub.spawn(first, {"profile": "two"}).raise_for_status()
+    site.hub.wait_ready(first)
+
+    pages = site.hub.browser(second)
+    refused = site.hub.spawn(second, {"profile": "one"})
+
+    assert refused.status_code == 503
+    (ticket,) = site.board.state().line
+    assert f"/services/gpus/wait/{ticket.id}" in refused.json()["message"]
+    wait_for(lambda: site.hub.server(second) is None, 10, lambda: site.hub.log[-2000:])
+    again = site.hub.spawn(second, {"profile": "one"})
+    assert f"/services/gpus/wait/{ticket.id}" in again.json()["message"]
+    page = pages.get(f"/hub/spawn-pending/{second}").text
+    assert f'class="waylab-wait" href="/services/gpus/wait/{ticket.id}"' in page
+    changed = site.hub.spawn(second, {"profile": "two"})
+    (other,) = site.board.state().line
+    assert other.id != ticket.id
+    assert other.id in changed.json()["message"]
+
+    _ends(site, first)
+    site.hub.wait_ready(second)
+    assert site.held() == {"lab:bob/": "active"}
+    _ends(site, second)
+    assert site.held() == {}
+
+
+def test_a_lease_of_another_lab_is_not_taken(site: DockerSite) -> None:
+    ann, bob = site.user("ann"), site.user("bob")
+    site.hub.spawn(ann, {"profile": "one"}).raise_for_status()
+    site.hub.wait_ready(ann)
+    (lease,) = site.board.state().leases
+
+    refused = site.hub.spawn(bob, {"profile": "one", "lease": lease.id})
+    unknown = site.hub.spawn(bob, {"profile": "one", "lease": "nothing"})
+
+    assert (refused.status_code, unknown.status_code) == (409, 409)
+    assert "for another lab" in refused.json()["message"]
+    assert "does not exist" in unknown.json()["message"]
+    assert site.held() == {"lab:ann/": "active"}
+    _ends(site, ann)
+
+
+def test_a_hub_that_was_killed_finds_its_labs_again(site: DockerSite) -> None:
+    user = site.user("ann")
+    site.hub.spawn(user, {"profile": "one"}).raise_for_status()
+    site.hub.wait_ready(user)
+    before = site.container("vision", user)["Id"]
+
+    site.hub.kill()
+    site.hub.start()
+    site.hub.wait_ready(user)
+
+    assert site.container("vision", user)["Id"] == before
+    assert site.held() == {"lab:ann/": "active"}
+    assert site.hub.browser(user).get("/user/ann/api/status").status_code == 200
+    _ends(site, user)
+    assert site.held() == {}
+
+
+def test_a_lab_that_no_state_tells_of_is_found_by_its_label(site: DockerSite) -> None:
+    user = site.user("ann")
+    site.hub.spawn(user, {"profile": "one"})
+    wait_for(lambda: site.containers("vision") == ["running"], 60, lambda: site.hub.log)
+    # The state is written only once the lab is ready.
+    site.hub.kill()
+    site.hub.start()
+    site.hub.wait_ready(user)
+
+    assert site.containers("vision") == ["running"]
+    assert site.board.until(
+        lambda state: [str(one.state) for one in state.leases] == ["active"]
+    )
+    assert site.hub.browser(user).get("/user/ann/api/status").status_code == 200
+    _ends(site, user)
+    assert site.held() == {}
+    assert site.containers("vision") == []
+
+
+def test_a_missing_image_is_told_with_a_remedy(site: DockerSite) -> None:
+    user = site.user("ann")
+
+    site.hub.spawn(user, {"profile": "one", "image": "gone"})
+    site.hub.wait_gone(user)
+    page = site.hub.browser(user).get(f"/hub/spawn-pending/{user}").text
+
+    assert "is not on vision, and cannot be brought there" in page
+    assert "Choose another image" in page
+    site.board.until(lambda state: not state.leases)
+
+
+def test_the_steps_of_a_start_are_told(site: DockerSite) -> None:
+    user = site.user("ann")
+    pages = site.hub.browser(user)
+
+    site.hub.spawn(user, {"profile": "one"})
+    events = pages.get(f"/hub/api/users/{user}/server/progress").text
+
+    told = [str(step["message"]) for step in steps_of(events)]
+    for words in ("1 GPU on vision", "Creating the container", "Starting", "Waiting"):
+        assert any(words in message for message in told), told
+    percents = [int(step["progress"]) for step in steps_of(events)]
+    assert percents == sorted(percents)
+    assert steps_of(events)[-1]["ready"] is True
+    _ends(site, user)
+
+
+def test_a_lab_that_ends_at_once_shows_its_log_and_frees_its_gpu(
+    site: DockerSite,
+) -> None:
+    user = site.user("eve")
+    site.hub.spawn(user, {"profile": "cpu"}).raise_for_status()
+    site.hub.wait_ready(user)
+    broken = "mkdir -p ~/.jupyter; echo 'print(\"it is broken\", flush=True); raise \
+SystemExit(3)' > ~/.jupyter/jupyter_server_config.py"
+    site.run_in("vision", user, "sh", "-c", broken)
+    _ends(site, user)
+
+    site.hub.spawn(user, {"profile": "one"})
+    site.hub.wait_gone(user)
+    page = site.hub.browser(user).get(f"/hub/spawn-pending/{user}").text
+
+    assert "ended while it started" in page
+    assert "it is broken" in page
+    assert site.held() == {}
+    assert site.containers("vision") == []
+
+
+def test_a_start_that_is_cancelled_leaves_nothing(site: DockerSite) -> None:
+    user = site.user("ann")
+    site.hub.spawn(user, {"profile": "one"})
+    wait_for(lambda: site.containers("vision"), 60, lambda: site.hub.log)
+
+    site.hub.stop_lab(user)
+    site.hub.wait_gone(user)
+
+    site.board.until(lambda state: not state.leases)
+    assert site.containers("vision") == []
+
+
+def test_without_the_board_labs_without_a_gpu_start(site: DockerSite) -> None:
+    ann, bob = site.user("ann"), site.user("bob")
+    site.hub.spawn(ann, {"profile": "one"}).raise_for_status()
+    site.hub.wait_ready(ann)
+    site.board.kill()
+    try:
+        site.hub.spawn(bob, {"profile": "cpu"}).raise_for_status()
+        site.hub.wait_ready(bob)
+        _ends(site, bob)
+        site.hub.spawn(bob, {"profile": "one"})
+        site.hub.wait_gone(bob)
+        page = site.hub.browser(bob).get(f"/hub/spawn-pending/{bob}").text
+        assert "The board, which grants the GPUs, does not answer now" in page
+        # What runs goes on, and a lab that ends meanwhile frees its GPU later.
+        assert site.hub.browser(ann).get("/user/ann/api/status").status_code == 200
+        _ends(site, ann)
+    finally:
+        site.board.start()
+    site.board.until(lambda state: not state.leases, 30)
+
+
+def test_named_labs_of_a_user_are_labs_of_their_own(site: DockerSite) -> None:
+    user = site.user("ann")
+    for server, profile in (("", "one"), ("second", "a100")):
+        site.hub.spawn(user, {"profile": profile}, server).raise_for_status()
+    for server in ("", "second"):
+        site.hub.wait_ready(user, server)
+
+    assert site.held() == {"lab:ann/": "active", "lab:ann/second": "active"}
+    _ends(site, user, "second")
+    assert site.held() == {"lab:ann/": "active"}
+    _ends(site, user)
+
+
+def test_a_hung_engine_holds_its_lease_and_delays_no_other_node(
+    site: DockerSite,
+) -> None:
+    ann, bob = site.user("ann"), site.user("bob")
+    site.hub.spawn(ann, {"profile": "one"}).raise_for_status()
+    site.hub.wait_ready(ann)
+    site.engines["vision"].freeze()
+    try:
+        began = time.monotonic()
+        site.hub.spawn(bob, {"profile": "cpu-nlp"}).raise_for_status()
+        site.hub.wait_ready(bob)
+        meanwhile = time.monotonic() - began
+        site.hub.stop_lab(ann)
+        site.hub.wait_gone(ann, seconds=200)
+        state = site.board.until(
+            lambda state: [str(one.state) for one in state.leases] == ["lost"], 30
+        )
+        assert "gave no answer" in state.leases[0].reason
+    finally:
+        site.engines["vision"].thaw()
+    _ends(site, bob)
+    site.board.until(lambda state: not state.leases, 60)
+    assert site.containers("vision") == []
+    print(json.dumps({"spawn_beside_a_hung_engine_seconds": round(meanwhile, 2)}))
+
+
+def test_the_homes_folder_is_no_secret(site: DockerSite, tmp_path: Path) -> None:
+    del tmp_path
+    user = site.user("ann")
+    site.hub.spawn(user, {"profile": "cpu"}).raise_for_status()
+    site.hub.wait_ready(user)
+    environment = site.container("vision", user)["Config"]["Env"]
+
+    names = {line.partition("=")[0] for line in environment}
+    assert "CLEARML_API_SECRET_KEY" in names
+    assert "CLEARML_CONFIG_PATH" not in names
+    assert site.board.hub_token not in json.dumps(site.container("vision", user))
+    _ends(site, user)
