@@ -23,6 +23,7 @@ from waylab_ledger.wire import Orders
 logger = logging.getLogger(__name__)
 
 _CLAIM_BYTES = 8
+_NOT_RUNNING = frozenset({"created", "exited", "dead"})
 
 
 class Agent:
@@ -110,6 +111,7 @@ class Agent:
         self._tell("board", "")
         if orders is not None:
             self._obey(orders)
+            self._tidy(self._exchange.seen)
 
     def _obey(self, orders: Orders) -> None:
         by_lease = {job.grant.id: job for job in self._jobs.values()}
@@ -122,6 +124,18 @@ class Agent:
                 self._reap(found)
             elif job.is_running:
                 job.stop(StopCause.REVOKED)
+
+    def _tidy(self, seen: Sequence[Found]) -> None:
+        """Take away what earlier lives of this agent have left behind of jobs.
+
+        Nobody else makes containers of jobs here, so one that does not run and that no
+        job of ours owns was cut off in its making or its removal.
+        """
+        ours = {job.grant.id for job in self._jobs.values()}
+        for found in seen:
+            is_left = found.state in _NOT_RUNNING and found.lease not in ours
+            if is_left and found.holder.startswith("job:"):
+                self._reap(found)
 
     def _reap(self, found: Found) -> None:
         for runtime in (self._means.containers, self._means.processes):

@@ -76,6 +76,7 @@ def prepare(order: dict[str, Any]) -> list[str]:
     if missing:
         print("Not in this environment: " + ", ".join(missing[:SHOWN]))
         os.environ.pop("CLEARML_AGENT_SKIP_PYTHON_ENV_INSTALL", None)
+        make_environment(Path(order["environments"]), order.get("tools"))
     else:
         os.environ["CLEARML_AGENT_SKIP_PYTHON_ENV_INSTALL"] = "1"
     arguments = ["execute", "--disable-monitoring"]
@@ -99,6 +100,33 @@ def bring(tools: dict[str, str] | None) -> None:
         )
         raise UnfitError(msg)
     sys.path.insert(0, tools["folder"])
+
+
+def make_environment(folder: Path, tools: dict[str, str] | None) -> None:
+    """Make the environment that clearml-agent fills, where the image itself cannot.
+
+    Raises:
+        UnfitError: neither can the node's tools.
+    """
+    if has("virtualenv") and (not tools or not lends(tools)):
+        return  # The image's own, which clearml-agent calls.
+    if has("ensurepip"):
+        return  # The standard library's venv, which it falls back to.
+    if tools is None or not lends(tools):
+        msg = (
+            "The image lacks what the task requires, and has nothing to make an "
+            "environment with: add `pip install virtualenv` to the image, or the "
+            "requirements themselves."
+        )
+        raise UnfitError(msg)
+    virtualenv = importlib.import_module("virtualenv")
+    path = folder / f"{sys.version_info[0]}.{sys.version_info[1]}"
+    virtualenv.cli_run([str(path), "--system-site-packages", "--no-download"])
+
+
+def lends(tools: dict[str, str]) -> bool:
+    """Say whether this process works with the node's tools."""
+    return tools["folder"] in sys.path
 
 
 def kind_of_python() -> str:

@@ -102,7 +102,9 @@ def draw(
         raise StartError(str(error)) from error
     cache = Path(HOME) / ".cache" / "waylab" / "clearml-agent"
     files = {
-        BEGIN_NAME: begin_order(entry.task_id, wanted, tools=tools.as_order()),
+        BEGIN_NAME: begin_order(
+            entry.task_id, wanted, work=Path(work), tools=tools.as_order()
+        ),
         CONFIG_NAME: job_configuration(
             work=Path(work), cache=cache, worker=worker, kind=_plain(plan.image)
         ),

@@ -14,6 +14,9 @@ from waylab_agent.journal import StopCause
 from waylab_agent.tasks import Status, TaskView
 from waylab_clearml.verdict import Outcome, Reason, Verdict
 
+_NO_PROGRAM = frozenset({126, 127})
+"""With these a container ends whose program cannot be run."""
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -33,6 +36,7 @@ class Evidence:
     refusal: Reason = Reason.START_FAILED
     verdict: str | None = None
     stop: StopCause | None = None
+    in_container: bool = False
     notebook: bool = False
 
 
@@ -83,6 +87,11 @@ def _judge(evidence: Evidence) -> Verdict:
 
 
 def _exited(code: int, evidence: Evidence) -> Verdict:
+    if not evidence.reached_script and evidence.in_container and code in _NO_PROGRAM:
+        return _failed(
+            Reason.IMAGE_UNFIT,
+            "The image has no python3 that can be run: add one, or choose another.",
+        )
     if not evidence.reached_script:
         return _failed(
             Reason.START_FAILED,

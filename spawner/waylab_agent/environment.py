@@ -32,6 +32,7 @@ PASSED_ON = (
 
 CONFIG_NAME = "clearml.conf"
 BEGIN_NAME = "begin.json"
+CODE = "code"
 _TOKEN_THRESHOLD_SECONDS = 600
 
 
@@ -139,7 +140,7 @@ def job_configuration(*, work: Path, cache: Path, worker: str, kind: str) -> str
         },
         "agent": {
             "worker_id": worker,
-            "venvs_dir": str(work / "code"),
+            "venvs_dir": str(work / CODE),
             # An environment is made only where the present one lacks something.
             "package_manager": {"system_site_packages": True, "pip_version": ""},
             "venvs_cache": {"max_entries": 10, "path": str(cache / "venvs" / kind)},
@@ -153,7 +154,7 @@ def job_configuration(*, work: Path, cache: Path, worker: str, kind: str) -> str
 
 
 def begin_order(
-    task_id: str, wishes: Wishes, *, tools: Mapping[str, str] | None
+    task_id: str, wishes: Wishes, *, work: Path, tools: Mapping[str, str] | None
 ) -> str:
     """Give the text of `begin.json`, of which `begin.py` makes a start.
 
@@ -164,6 +165,7 @@ def begin_order(
         "notebook": wishes.notebook,
         "repository": wishes.repository,
         "requirements": wishes.requirements,
+        "environments": str(work / CODE),
         "tools": tools,
     }
     return json.dumps(order, indent=1)

@@ -38,6 +38,8 @@ class Exchange:
         self._due = float("-inf")
         self.is_whole = True
         """Whether the journal could be read as a whole: else no report is complete."""
+        self.seen: tuple[Found, ...] = ()
+        """What the last look showed."""
 
     def turn(self, jobs: Iterable[JobEntry], now: float) -> Orders | None:
         """Tell the board what it does not know; give its orders if a report was due.
@@ -52,6 +54,7 @@ class Exchange:
         self._gate.tell()
         began_at = datetime.now(UTC)
         seen = self._sight()
+        self.seen = seen.found
         inventory = self._devices.now()
         report = NodeReport(
             node=self._node,

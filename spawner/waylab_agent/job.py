@@ -309,6 +309,7 @@ class Job:
             refusal=self._refusal or Reason.START_FAILED,
             verdict=record.verdict,
             stop=self.entry.stop,
+            in_container=self.entry.container is not None,
             notebook=self.entry.notebook,
         )
 

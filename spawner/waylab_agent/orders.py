@@ -62,7 +62,7 @@ def for_processes(place: Place, entry: JobEntry) -> Order:
         home=account.home,
         work=work,
         files={
-            BEGIN_NAME: begin_order(entry.task_id, wanted, tools=None),
+            BEGIN_NAME: begin_order(entry.task_id, wanted, work=work, tools=None),
             CONFIG_NAME: job_configuration(
                 work=work, cache=cache / "clearml-agent", worker=worker, kind=kind
             ),

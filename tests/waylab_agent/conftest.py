@@ -4,8 +4,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.waylab_agent.docker_rig import (
+    CATALOGUE,
+    DockerRig,
+    running_docker,
+    running_node,
+)
 from tests.waylab_agent.rig import Rig, running_rig
 
+from waylab_rig.requirements import requirements
+from waylab_rig.rig import RunningEngine
 from waylab_tracking.testing import Server, running_server
 
 
@@ -23,3 +31,31 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def rig(tmp_path: Path, server: Server) -> Iterator[Rig]:
     with running_rig(tmp_path, server) as rig:
         yield rig
+
+
+@pytest.fixture(scope="session")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningEngine]:
+    missing = requirements()
+    if missing is not None:
+        pytest.skip(missing)
+    with running_node(tmp_path_factory.mktemp("node")) as node:
+        yield node
+
+
+@pytest.fixture(scope="session")
+def open_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    # Containers reach it at the address of their bridge.
+    everywhere = "0.0.0.0"  # noqa: S104
+    with running_server(tmp_path_factory.mktemp("open"), host=everywhere) as server:
+        yield server
+
+
+@pytest.fixture
+def docker(
+    tmp_path: Path, open_server: Server, node: RunningEngine
+) -> Iterator[DockerRig]:
+    with (
+        running_rig(tmp_path, open_server) as rig,
+        running_docker(rig, node, CATALOGUE) as docker,
+    ):
+        yield docker

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tests.waylab_agent.ledger_rig import LedgerRig, running_ledger
 from tests.waylab_agent.rig import AgentProcess, Rig
@@ -15,10 +16,15 @@ from waylab_engine.engine import Engine
 from waylab_engine.errors import ContainerMissing
 from waylab_engine.names import container_name
 from waylab_ledger.values import Holder
-from waylab_rig.rig import RunningEngine
+from waylab_rig import archives, devices
+from waylab_rig.rig import REFERENCE, RunningEngine, start_engine
 from waylab_site.model import Image
 
 LAB, BARE, NOTHING = "lab", "bare", "nothing"
+BARE_REFERENCE = "waylab/bare:1"
+"""Debian's Python alone: no `clearml-agent`, no SDK."""
+NOTHING_REFERENCE = "waylab/nothing:1"
+"""Not even a Python."""
 
 
 @dataclass
@@ -47,9 +53,9 @@ class DockerRig:
             "FILES_URL": f"{url}/files",
             **settings,
         }
-        return self.ledger.start_agent("n1", **values)
+        return self.ledger.start_agent("n1", None, **values)
 
-    def enqueue(self, code: str, gpus: int = 0, **fields: object) -> str:
+    def enqueue(self, code: str, gpus: int = 0, **fields: Any) -> str:
         """Enqueue a script that asks for GPUs."""
         item = {"section": "Waylab", "name": "gpus", "value": str(gpus)}
         hyperparams = {"Waylab": {"gpus": item}}
@@ -89,6 +95,35 @@ def running_docker(
 def image(name: str, reference: str) -> Image:
     """Give an entry of the catalogue."""
     return Image(name=name, title=name, reference=reference)
+
+
+CATALOGUE = (
+    image(BARE, BARE_REFERENCE),
+    image(LAB, REFERENCE),
+    image(NOTHING, NOTHING_REFERENCE),
+)
+
+
+@contextmanager
+def running_node(folder: Path) -> Iterator[RunningEngine]:
+    """Run the engine of a node with two simulated GPUs, and with all images."""
+    gpus = devices.of_node("n1", "RTX 4090", 2, 24)
+    with start_engine("n1", gpus, folder / "engine", with_image=True) as node:
+        with node.engine() as engine:
+            _build(engine, BARE_REFERENCE, folder, BARE_DOCKERFILE)
+            _build(engine, NOTHING_REFERENCE, folder, NOTHING_DOCKERFILE)
+        yield node
+
+
+BARE_DOCKERFILE = f"FROM {REFERENCE}\nENV PATH=/usr/local/bin:/usr/bin:/bin\n"
+NOTHING_DOCKERFILE = "FROM scratch\nCOPY Dockerfile /\n"
+
+
+def _build(engine: Engine, reference: str, folder: Path, text: str) -> None:
+    context = folder / reference.replace("/", "-").replace(":", "-")
+    context.mkdir()
+    (context / "Dockerfile").write_text(text)
+    archives.build(engine, context, reference)
 
 
 def notes(folder: Path) -> list[Path]:

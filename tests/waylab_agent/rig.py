@@ -8,7 +8,7 @@ import secrets
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -88,15 +88,28 @@ class Rig:
             "GRACE_SECONDS": "3",
             **settings,
         }
-        log = self.folder / f"{node}.log"
+        return self.run_agent(
+            [sys.executable, "-m", "waylab_agent"], values, environment, name=node
+        )
+
+    def run_agent(
+        self,
+        command: Sequence[str],
+        settings: Mapping[str, str],
+        environment: Mapping[str, str] | None = None,
+        *,
+        name: str = "n1",
+    ) -> AgentProcess:
+        """Run an agent's command with these settings and variables."""
+        log = self.folder / f"{name}.log"
         with log.open("ab") as file:
             process = subprocess.Popen(
-                [sys.executable, "-m", "waylab_agent"],
+                command,
                 env={
                     "PATH": os.environ["PATH"],
                     "SECRET_OF_THE_AGENT": "hush",
                     **(environment or {}),
-                    **{f"WAYLAB_AGENT_{k}": v for k, v in values.items()},
+                    **{f"WAYLAB_AGENT_{k}": v for k, v in settings.items()},
                 },
                 stdout=file,
                 stderr=subprocess.STDOUT,

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import ast
-import io
 import signal
-import tarfile
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from tests.waylab_agent.conditions import wait_until
 from tests.waylab_agent.docker_rig import (
-    BARE,
+    BARE_REFERENCE,
     NOTHING,
     DockerRig,
-    image,
     notes,
-    running_docker,
 )
 from tests.waylab_agent.faulty_engine import (
     CREATE,
@@ -30,15 +24,10 @@ from tests.waylab_agent.faulty_engine import (
     Moment,
     faulty_engine,
 )
-from tests.waylab_agent.rig import running_rig
 from tests.waylab_agent.test_faults import COUNT, expected, lines
 
 from waylab_engine.labels import Labels
 from waylab_ledger.values import Holder, LeaseState
-from waylab_rig import archives, devices, lab_image
-from waylab_rig.requirements import requirements
-from waylab_rig.rig import RunningEngine, start_engine
-from waylab_tracking.testing import Server, running_server
 
 pytestmark = [
     pytest.mark.docker,
@@ -46,60 +35,7 @@ pytestmark = [
     # docker's SDK leaves some of its sockets to the garbage collector.
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
-MISSING = requirements()
-BARE_REFERENCE = "waylab/bare:1"
-NOTHING_REFERENCE = "waylab/nothing:1"
 WAIT = "import time; print('up', flush=True); time.sleep(600)"
-
-
-@pytest.fixture(scope="module")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningEngine]:
-    if MISSING is not None:
-        pytest.skip(MISSING)
-    gpus = devices.of_node("n1", "RTX 4090", 2, 24)
-    with start_engine("n1", gpus, tmp_path_factory.mktemp("engine")) as node:
-        with node.engine() as engine:
-            archives.import_root(engine, _debian(), BARE_REFERENCE)
-            empty = tmp_path_factory.mktemp("image") / "nothing.tar"
-            _archive(empty)
-            archives.import_root(engine, empty, NOTHING_REFERENCE)
-        yield node
-
-
-@pytest.fixture(scope="module")
-def open_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    # Containers reach it at the address of their bridge.
-    everywhere = "0.0.0.0"  # noqa: S104
-    with running_server(tmp_path_factory.mktemp("t"), host=everywhere) as server:
-        yield server
-
-
-@pytest.fixture
-def docker(
-    tmp_path: Path, open_server: Server, node: RunningEngine
-) -> Iterator[DockerRig]:
-    images = (image(BARE, BARE_REFERENCE), image(NOTHING, NOTHING_REFERENCE))
-    with (
-        running_rig(tmp_path, open_server) as rig,
-        running_docker(rig, node, images) as docker,
-    ):
-        yield docker
-
-
-def _debian() -> Path:
-    """Give the root of Debian with its Python, as the image of labs is made from."""
-    kept = sorted(lab_image.default_cache().glob("debian-*.tar"))
-    if not kept:
-        pytest.skip("There is no Debian yet: build the image of labs once.")
-    return kept[-1]
-
-
-def _archive(path: Path) -> None:
-    content = b"nothing\n"
-    with tarfile.open(path, "w") as archive:
-        entry = tarfile.TarInfo("README")
-        entry.size = len(content)
-        archive.addfile(entry, io.BytesIO(content))
 
 
 def test_a_job_sees_exactly_its_leased_gpu_and_leaves_nothing(

@@ -71,11 +71,12 @@ def test_the_configuration_holds_no_secret_and_keeps_to_the_job() -> None:
 
 def test_the_start_knows_what_the_task_needs() -> None:
     wishes = Wishes(repository=True, requirements="numpy==2.0")
-    order = json.loads(begin_order("t1", wishes, tools=None))
+    order = json.loads(begin_order("t1", wishes, work=Path("/w"), tools=None))
     assert order == {
         "task": "t1",
         "notebook": False,
         "repository": True,
         "requirements": "numpy==2.0",
+        "environments": "/w/code",
         "tools": None,
     }

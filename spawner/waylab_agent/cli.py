@@ -1,0 +1,69 @@
+"""`waylab agent`: join a site from a machine of its own, and run its agent there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import platformdirs
+import typer
+
+from waylab_agent.__main__ import main as run_agent
+from waylab_agent.errors import AgentError
+from waylab_agent.joining import join as join_site
+from waylab_agent.joining import membership
+
+app = typer.Typer(
+    name="agent",
+    help="The agent of a node that is not the hub's machine.",
+    no_args_is_help=True,
+)
+
+State = Annotated[
+    Path | None,
+    typer.Option(
+        "--state",
+        envvar="WAYLAB_AGENT_STATE",
+        help="Folder that keeps the node's token, its jobs and their logs.",
+    ),
+]
+
+
+@app.command()
+def join(
+    url: Annotated[str, typer.Argument(help="The site's address.")],
+    token: Annotated[str, typer.Argument(help="The one-time token of the node.")],
+    state: State = None,
+) -> None:
+    """Trade a one-time token for this node's own, and keep it here.
+
+    `waylab node add NAME` on the hub's machine prints the whole command.
+    """
+    try:
+        joined = join_site(url, token, state or default_state())
+    except AgentError as error:
+        typer.echo(f"waylab agent join: {error}", err=True)
+        raise typer.Exit(1) from error
+    typer.echo(
+        f"This machine is the node {joined.node} now. Start it: waylab agent run"
+    )
+
+
+@app.command()
+def run(state: State = None) -> None:
+    """Run the agent of the node that this machine has joined as.
+
+    Variables `WAYLAB_AGENT_*` that are set (ENGINE, SLOTS, …) come before what the
+    join has kept. SIGTERM leaves jobs running, SIGINT (Ctrl-C) aborts them.
+    """
+    try:
+        kept = membership(state or default_state())
+    except AgentError as error:
+        typer.echo(f"waylab agent run: {error}", err=True)
+        raise typer.Exit(1) from error
+    raise typer.Exit(run_agent({"WAYLAB_AGENT_DEVICES": "auto", **kept}))
+
+
+def default_state() -> Path:
+    """Give the folder of the agent's state where none is named."""
+    return platformdirs.user_data_path("waylab") / "agent"
