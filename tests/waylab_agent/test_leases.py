@@ -199,3 +199,21 @@ def test_whichever_answer_of_the_board_is_lost_a_lease_is_used_once(
         task = ledger.rig.enqueue(SCRIPT.format(path=str(ledger.rig.folder / "runs")))
         check(ledger, task, fault)
         ledger.rig.stop_agents()
+
+
+@pytest.mark.parametrize("moment", list(Moment))
+@pytest.mark.parametrize(
+    "endpoint", ["queues.remove_task", "tasks.started", "waylab.job_token"]
+)
+def test_a_claim_that_was_cut_off_keeps_its_lease_and_runs_once(
+    ledger: LedgerRig, endpoint: str, moment: Moment
+) -> None:
+    with faulty(ledger.rig.server.url) as proxy:
+        agent = ledger.start_agent(API_URL=proxy.url)
+        proxy.fault = fault = Fault(endpoint, moment, agent.process.kill)
+        task = ledger.rig.enqueue(SCRIPT.format(path=str(ledger.rig.folder / "runs")))
+        assert fault.struck.wait(60)
+        agent.process.wait(20)
+        ledger.start_agent(API_URL=proxy.url)
+        check(ledger, task, fault)
+        ledger.rig.stop_agents()

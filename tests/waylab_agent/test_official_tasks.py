@@ -28,7 +28,7 @@ pipeline.add_step(name="one", base_task_id={base!r}, execution_queue={queue!r})
 pipeline.add_step(
     name="two", base_task_id={base!r}, execution_queue={queue!r}, parents=["one"])
 pipeline.start_locally(run_pipeline_steps_locally=False)
-steps = pipeline.get_processed_nodes()
+steps = pipeline.get_processed_nodes().values()
 print("STEPS", [Task.get_task(step.executed).get_status() for step in steps])
 """
 

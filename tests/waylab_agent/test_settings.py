@@ -70,6 +70,9 @@ def test_each_device_has_its_slot() -> None:
         ({"QUEUES": "a,a"}, "twice"),
         ({"QUEUES": ""}, "WAYLAB_AGENT_QUEUES is empty"),
         ({"SLOTS": "0", "SERVICES_SLOTS": "0", "QUEUES": ""}, "both 0"),
+        ({"BOARD_URL": "http://b/services/gpus"}, "WAYLAB_AGENT_BOARD_TOKEN_FILE"),
+        ({"DEVICES": "auto"}, "needs WAYLAB_AGENT_BOARD_URL"),
+        ({"ENGINE": "unix:///var/run/docker.sock"}, "WAYLAB_AGENT_SITE_FILE"),
     ],
 )
 def test_a_bad_setting_is_named(changes: dict[str, str], words: str) -> None:
@@ -84,3 +87,20 @@ def test_a_missing_setting_is_named() -> None:
     del os.environ["WAYLAB_AGENT_API_URL"]
     with pytest.raises(SettingsError, match="WAYLAB_AGENT_API_URL is not set"):
         read_settings()
+
+
+@pytest.mark.usefixtures("environ")
+def test_with_a_board_slots_are_those_without_a_gpu() -> None:
+    board = {"BOARD_URL": "http://b/services/gpus", "BOARD_TOKEN_FILE": "/t"}
+    put(DEVICES="auto", SLOTS="0", **board)
+    settings = read_settings()
+    assert settings.devices == ("auto",)
+    assert settings.slots == 0
+
+
+@pytest.mark.usefixtures("environ")
+def test_what_is_set_comes_before_what_a_join_has_kept() -> None:
+    put(NODE="set")
+    kept = {"WAYLAB_AGENT_NODE": "kept", "WAYLAB_AGENT_SITE_ID": "kept"}
+    settings = read_settings(kept)
+    assert (settings.node, settings.site_id) == ("set", "kept")
