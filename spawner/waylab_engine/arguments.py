@@ -16,6 +16,9 @@ from waylab_engine.errors import ArgumentsRefused
 
 MOST_CHARACTERS = 8192
 MOST_VARIABLES = 100
+LEAST_MEMORY_BYTES = 16 * 1024**2
+"""An engine takes no less than 6 MiB, and no Python starts in that."""
+LEAST_SHM_BYTES = 1024**2
 _SHOWN = 60
 
 OURS = ("NVIDIA_", "WAYLAB_", "JUPYTERHUB_", "JPY_", "CUDA_VISIBLE_DEVICES")
@@ -130,20 +133,20 @@ def _cpus(options: Options, name: str, value: str) -> Options:
 
 
 def _memory(options: Options, name: str, value: str) -> Options:
-    return replace(options, memory_bytes=_size(name, value))
+    return replace(options, memory_bytes=_size(name, value, LEAST_MEMORY_BYTES))
 
 
 def _shm(options: Options, name: str, value: str) -> Options:
-    return replace(options, shm_bytes=_size(name, value))
+    return replace(options, shm_bytes=_size(name, value, LEAST_SHM_BYTES))
 
 
-def _size(name: str, value: str) -> int:
+def _size(name: str, value: str, least: int) -> int:
     try:
         size = sizes.parse(value)
     except ValueError as error:
         raise _bad_value(name, value, "a size, as 8g or 512m") from error
-    if size <= 0:
-        raise _bad_value(name, value, "a size above 0, as 8g or 512m")
+    if size < least:
+        raise _bad_value(name, value, f"a size of at least {sizes.show(least)}")
     return size
 
 

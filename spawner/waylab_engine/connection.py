@@ -7,6 +7,7 @@ engine costs its callers that time, and nobody else anything.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import json
 import threading
@@ -30,12 +31,15 @@ from waylab_engine.errors import (
     EngineUnreachable,
     ImageMissing,
 )
+from waylab_engine.unix_socket import SocketAdapter
 
 P = ParamSpec("P")
 T = TypeVar("T")
 THREADS = 64
 """At most so many calls to one engine at once; threads are made as needed."""
 
+_OLDEST_API = "1.24"
+"""The SDK makes no client for less; only the version is asked with it."""
 _CONFLICT = 409
 _NOT_FOUND = 404
 
@@ -179,14 +183,31 @@ class Connection:
                 ca_cert=str(folder / "ca.pem"),
                 verify=True,
             )
-        return docker.APIClient(
+        # The SDK would ask for the engine's version itself, over its own adapter.
+        first = self._client_for(tls, _OLDEST_API, self.timeout_seconds)
+        with contextlib.closing(first):
+            answer = first.version(api_version=False)
+        version = answer.get("ApiVersion") if isinstance(answer, Mapping) else None
+        if not isinstance(version, str):
+            msg = f"What answers at {self.address} is not a container engine."
+            raise EngineUnreachable(msg)
+        return self._client_for(tls, version, self.slow_seconds)
+
+    def _client_for(self, tls: Any, version: str, seconds: float) -> Any:
+        client = docker.APIClient(
             base_url=self.address.url,
             tls=tls,
-            version="auto",
-            timeout=self.slow_seconds,
+            version=version,
+            timeout=seconds,
             max_pool_size=THREADS,
             use_ssh_client=self.address.url.startswith("ssh://"),
         )
+        if self.address.url.startswith("unix://"):
+            adapter = SocketAdapter(
+                self.address.url, timeout_seconds=seconds, connections=THREADS
+            )
+            client.mount("http+docker://", adapter)
+        return client
 
     def _timed_out(self, seconds: float) -> EngineTimeout:
         return EngineTimeout(

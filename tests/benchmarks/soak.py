@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.benchmarks import faults, ledger_soak
 from tests.benchmarks.measure import machine
+from tests.waylab_engine import hostile
 
 Round = Callable[[Path, random.Random], faults.Findings]
 SUITES: dict[str, Round] = {
@@ -30,6 +31,7 @@ SUITES: dict[str, Round] = {
     "ledger-sqlite": ledger_soak.run_sqlite,
     "ledger-postgres": ledger_soak.run_postgres,
     "ledger-machine": ledger_soak.run_the_machine,
+    "options": hostile.run_round,
 }
 
 
