@@ -42,6 +42,7 @@ class RunningBoard:
         self.operator_file = state / "board-operator.json"
         self._settings = settings
         self._process: subprocess.Popen[bytes] | None = None
+        self._opened: list[NodeBoard] = []
         (state / "site.json").write_text(site.model_dump_json(), encoding="utf-8")
         if not self.hub_token_file.exists():
             self.hub_token_file.write_text(secrets.token_hex(32), encoding="ascii")
@@ -140,8 +141,16 @@ class RunningBoard:
         return keys.issue(node, "tests", datetime.now(UTC))[1]
 
     def node(self, name: str, **arguments: Any) -> NodeBoard:
-        """Give a client for a node's agent."""
-        return NodeBoard(self.url, self.node_token(name), **arguments)
+        """Give a client for a node's agent; it is closed with the board."""
+        client = NodeBoard(self.url, self.node_token(name), **arguments)
+        self._opened.append(client)
+        return client
+
+    def close(self) -> None:
+        """End the process and close the clients that were given."""
+        self.stop()
+        for client in self._opened:
+            client.close()
 
     def call(
         self, method: str, path: str, body: object = None, *, token: str | None = None
@@ -264,4 +273,4 @@ def running_board(state: Path, site: Site, **settings: str) -> Iterator[RunningB
     try:
         yield board
     finally:
-        board.stop()
+        board.close()

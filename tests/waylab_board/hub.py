@@ -158,15 +158,21 @@ class RunningHub:
         answer.raise_for_status()
         return answer.json() if answer.content else None
 
-    def browser(self, name: str) -> httpx.Client:
+    @contextmanager
+    def browser(self, name: str) -> Iterator[httpx.Client]:
         """Give a client that is signed in at the hub as somebody."""
-        client = httpx.Client(
+        with httpx.Client(
             base_url=self.url, follow_redirects=True, timeout=30, trust_env=False
-        )
-        client.get("/hub/login")
-        form = {"username": name, "password": "x", "_xsrf": _xsrf(client)}
-        client.post("/hub/login?next=/hub/home", data=form).raise_for_status()
-        return client
+        ) as client:
+            client.get("/hub/login")
+            form = {"username": name, "password": "x", "_xsrf": _xsrf(client)}
+            client.post("/hub/login?next=/hub/home", data=form).raise_for_status()
+            yield client
+
+    def know(self, name: str) -> None:
+        """Make the hub know somebody, as signing in does."""
+        with self.browser(name):
+            return
 
     def user_token(self, name: str, scopes: list[str] | None = None) -> str:
         """Make a token as a user does on the hub's page."""
