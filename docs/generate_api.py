@@ -8,7 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from fastapi.routing import APIRoute
+
 import waylab_tracking.services  # noqa: F401 - registers the endpoints
+from waylab_board import changing, nodes, reading
+from waylab_board.app import TAGS
 from waylab_lab.app import ROUTES
 from waylab_tracking.access import ROLES
 from waylab_tracking.registry import ENDPOINTS
@@ -37,12 +41,20 @@ version in front (`/v2.23/...`) is read over. Beside these there is `debug.ping`
 asks for nothing. A job's token counts as *user*. Users change only what is theirs,
 admins everything.
 """
+BOARD = """\
+## The board: `/services/gpus/api/v1`
+
+For the GPU ledger. A request needs the hub's sign-in, or `Authorization: token` with a
+hub token of a user who may use the service `gpus`; hub and agents have tokens of their
+own. `/services/gpus/openapi.json` describes every value.
+"""
 METHODS = ("get", "post", "put", "patch", "delete")
 
 
 def page() -> str:
     """Give the whole page."""
-    return "\n".join([INTRODUCTION, LAB, *_lab(), "", TRACKING, *_tracking()])
+    parts = [LAB, *_lab(), "", BOARD, *_board(), "", TRACKING, *_tracking()]
+    return "\n".join([INTRODUCTION, *parts])
 
 
 def _lab() -> Iterator[str]:
@@ -64,6 +76,26 @@ def _tracking() -> Iterator[str]:
             if name.startswith(f"{service}."):
                 roles = ", ".join(sorted(role.value for role in ROLES[name]))
                 yield f"| `{name}` | {roles} | {_first(endpoint.handler)} |"
+        yield ""
+
+
+def _board() -> Iterator[str]:
+    routes = [
+        route
+        for router in (reading.router, changing.router, nodes.router)
+        for route in router.routes
+        if isinstance(route, APIRoute)
+    ]
+    for tag in TAGS:
+        tagged = [route for route in routes if tag["name"] in route.tags]
+        if not tagged:
+            continue
+        yield f"### {tag['name'].capitalize()}\n\n{tag['description']}\n"
+        yield "| route | method | what it does |"
+        yield "|---|---|---|"
+        for route in tagged:
+            verbs = ", ".join(sorted(route.methods or ()))
+            yield f"| `{route.path}` | {verbs} | {_first(route.endpoint)} |"
         yield ""
 
 
