@@ -187,6 +187,7 @@ class Agent:
                 groups=grant.groups,
             ),
             claim=secrets.token_hex(_CLAIM_BYTES),
+            in_container=self._means.containers is not None,
         )
         try:
             folder = self._means.journal.create(entry)

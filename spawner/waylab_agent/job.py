@@ -309,7 +309,7 @@ class Job:
             refusal=self._refusal or Reason.START_FAILED,
             verdict=record.verdict,
             stop=self.entry.stop,
-            in_container=self.entry.container is not None,
+            in_container=self.entry.in_container,
             notebook=self.entry.notebook,
         )
 

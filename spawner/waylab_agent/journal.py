@@ -92,10 +92,10 @@ class JobEntry(BaseModel):
     process: ProcessId | None = None
     notebook: bool = False
     """The task is run by Waylab's runner, which owes a verdict."""
-    user: str = ""
-    """The task's owner; empty before the job is started."""
+    in_container: bool = False
+    """The job is to run in a container of the node's engine."""
     container: str | None = None
-    """Name of the job's container; None for a job of processes, or before its start."""
+    """Name of the job's container; None before its start."""
     engine_id: str | None = None
 
     def as_grant(self) -> Grant:

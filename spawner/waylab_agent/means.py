@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from waylab_agent.gate import Gate
 from waylab_agent.journal import JobEntry, Journal
-from waylab_agent.runtime import Runtime
+from waylab_agent.runtime import NoEngine, Runtime
 from waylab_agent.settings import AgentSettings
 from waylab_clearml.client import Client
 from waylab_site.accounts import Accounts
@@ -36,8 +36,7 @@ class Means(Place):
     containers: Runtime | None = None
 
     def runtime_for(self, entry: JobEntry) -> Runtime:
-        """Give what has started a job, or will."""
-        started_as_processes = entry.process is not None
-        if self.containers is None or started_as_processes:
+        """Give what has started a job, or will, whatever the settings are now."""
+        if not entry.in_container:
             return self.processes
-        return self.containers
+        return self.containers or NoEngine()

@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from waylab_agent.journal import JobEntry, JobFolder, ProcessId
+from waylab_agent.errors import RuntimeAway
+from waylab_agent.journal import JobEntry, JobFolder, Phase, ProcessId
 from waylab_agent.launch import Record
 from waylab_ledger.values import Found, Proof
 
@@ -78,3 +79,52 @@ class Runtime(Protocol):
 
     def reap(self, found: Found) -> None:
         """End something that holds no lease; it is gone in a later look."""
+
+
+class NoEngine:
+    """Stands for the engine of a container that the settings no longer name.
+
+    Nothing is known of the container, so nothing is freed.
+    """
+
+    def attach(self, entry: JobEntry, folder: JobFolder) -> bool:
+        """Take it that the container runs."""
+        del folder
+        return entry.phase is Phase.RUNNING
+
+    def start(self, entry: JobEntry, folder: JobFolder) -> Running | None:
+        """Wait for an engine."""
+        del folder
+        raise _no_engine(entry)
+
+    def gone(self, entry: JobEntry, folder: JobFolder) -> Proof | None:
+        """Prove nothing."""
+        del folder
+        raise _no_engine(entry)
+
+    def end(self, entry: JobEntry, folder: JobFolder, *, by_force: bool) -> None:
+        """Wait for an engine."""
+        del folder, by_force
+        raise _no_engine(entry)
+
+    def record(self, entry: JobEntry, folder: JobFolder) -> Record | None:
+        """Wait for an engine."""
+        del folder
+        raise _no_engine(entry)
+
+    def clear(self, entry: JobEntry, folder: JobFolder) -> None:
+        """Leave what is there to the engine's next agent."""
+
+    def sight(self) -> Sighting:
+        """See nothing."""
+        return Sighting(trouble="The node's settings name no engine.")
+
+    def reap(self, found: Found) -> None:
+        """Leave it."""
+
+
+def _no_engine(entry: JobEntry) -> RuntimeAway:
+    return RuntimeAway(
+        f"Job {entry.task_id} runs in a container, and the settings name no engine: "
+        "set WAYLAB_AGENT_ENGINE again."
+    )

@@ -221,6 +221,28 @@ def test_a_container_without_a_lease_is_ended_before_its_device_is_given_away(
     wait_until(lambda: not docker.containers(), "the removal")
 
 
+def test_an_engine_that_the_settings_forgot_keeps_what_runs_in_it(
+    docker: DockerRig,
+) -> None:
+    agent = docker.start_agent()
+    task = docker.enqueue(COUNT.format(n=120, pause=0.1), gpus=1)
+    lease = docker.ledger.wait_for_lease(task, LeaseState.ACTIVE)
+    docker.rig.wait_for_line(task, "line 2\n")
+    agent.kill()
+    without = docker.ledger.start_agent("n1", None, SLOTS="1", DEVICES="auto")
+    wait_until(lambda: "attached again" in without.log.read_text(), "the attachment")
+    deadline = time.monotonic() + 3
+    while time.monotonic() < deadline:
+        held = docker.ledger.lease_of(task)
+        assert held is not None
+        assert held.id == lease.id
+    without.kill()
+    docker.start_agent()
+    assert docker.rig.end_of(task, 60) == ("completed", "completed")
+    assert lines(docker.rig.console(task)) == expected(120)
+    docker.ledger.wait_for_release()
+
+
 def test_sigint_aborts_containers_too(docker: DockerRig) -> None:
     agent = docker.start_agent()
     task = docker.enqueue(WAIT, gpus=1)
