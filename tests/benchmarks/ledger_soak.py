@@ -12,8 +12,9 @@ from pathlib import Path
 
 from tests.benchmarks.faults import Findings
 from tests.waylab_ledger.machine import run_machine
+from tests.waylab_ledger.parts import Counts, ViolationError
 from tests.waylab_ledger.postgres import running_postgres
-from tests.waylab_ledger.world import Counts, ViolationError, drive
+from tests.waylab_ledger.world import drive
 
 from waylab_ledger.ledger import Ledger
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.waylab_ledger.postgres import NoPostgresError, Server, running_postgres
+from tests.waylab_ledger.site import Site, two_nodes
 
 from waylab_ledger.ledger import Ledger
 
@@ -66,3 +67,9 @@ def ledger(
     if request.param == "memory":
         return open_ledger("memory://")
     return open_ledger(request.getfixturevalue(f"{request.param}_url"))
+
+
+@pytest.fixture
+def site(ledger: Ledger) -> Site:
+    """The site of these tests on such a ledger."""
+    return two_nodes(ledger)

@@ -12,7 +12,8 @@ from contextlib import contextmanager
 
 import pytest
 from tests.waylab_ledger.machine import run_machine
-from tests.waylab_ledger.world import ViolationError, World, drive
+from tests.waylab_ledger.parts import ViolationError
+from tests.waylab_ledger.world import World, drive
 
 from waylab_ledger.book import Book
 from waylab_ledger.ledger import Ledger
