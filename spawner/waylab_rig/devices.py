@@ -132,6 +132,8 @@ def _write_load(path: Path, load: Sequence[int]) -> None:
 def _devices(
     groups: Sequence[Mapping[str, object]], node: str
 ) -> tuple[SimulatedDevice, ...]:
+    if not isinstance(groups, list):
+        raise TypeError(groups)
     made: list[SimulatedDevice] = []
     minor = 0
     for number, group in enumerate(groups):

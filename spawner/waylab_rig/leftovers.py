@@ -18,6 +18,7 @@ from waylab_rig.requirements import find
 
 _SECONDS = 15.0
 _CGROUPS = Path("/sys/fs/cgroup")
+_SHIMS = ("containerd-shim-runc-v2", "containerd-shim-runc-v1", "containerd-shim")
 
 
 def own(places: Places, *, keep_containers: bool) -> None:
@@ -53,10 +54,13 @@ def sweep() -> None:
 
 def end_engine(places: Places) -> None:
     """End an engine of this node that has lost its keeper; its containers stay."""
-    pids = _with_argument(str(places.exec_root), ("dockerd", "containerd"))
+    pids = _with_argument(str(places.exec_root), "dockerd", "containerd")
     _end(pids, signal.SIGTERM)
     _wait(lambda: not any(map(_is_alive, pids)))
     _end(pids, signal.SIGKILL)
+    # An engine that was killed leaves the id of a containerd that died with it, and
+    # the next one would wait for that process.
+    (places.exec_root / "containerd" / "containerd.pid").unlink(missing_ok=True)
 
 
 def clear(places: Places) -> None:
@@ -65,7 +69,7 @@ def clear(places: Places) -> None:
     The engine's data stays. Idempotent.
     """
     end_engine(places)
-    shims = _with_argument(str(places.exec_root), ("containerd-shim",))
+    shims = _with_argument(str(places.exec_root), *_SHIMS)
     _end([*_in_cgroup(places), *shims], signal.SIGKILL)
     _wait(lambda: not any(map(_is_alive, shims)) and not list(_in_cgroup(places)))
     for mount in sorted(_mounts(places), key=len, reverse=True):
@@ -112,7 +116,7 @@ def _is_alive(pid: int) -> bool:
     return stat.rpartition(")")[2].split()[0] not in "ZX"
 
 
-def _with_argument(part: str, programs: tuple[str, ...]) -> list[int]:
+def _with_argument(part: str, *programs: str) -> list[int]:
     """Find processes of these programs that were given a path of this node."""
     found = []
     for entry in Path("/proc").iterdir():
@@ -121,7 +125,7 @@ def _with_argument(part: str, programs: tuple[str, ...]) -> list[int]:
         with contextlib.suppress(OSError):
             arguments = (entry / "cmdline").read_bytes().decode("utf-8", "replace")
             program = arguments.partition("\0")[0].rpartition("/")[2]
-            if program.startswith(programs) and part in arguments:
+            if program in programs and part in arguments:
                 found.append(int(entry.name))
     return found
 
