@@ -186,18 +186,23 @@ class DockerLab(DockerSpawner):  # type: ignore[misc]
         if container is not None and container.is_running:
             return Running()
         if container is not None:
-            return Unknown(f"its container is {container.status}")
+            return Unknown(f"its container is {container.status}", answered=True)
+        words = f"the engine of {self._place.node} answers {answer.status}, which "
         return Unknown(
-            answer.trouble
-            or f"the engine of {self._place.node} answers {answer.status}, which "
-            "proves nothing"
+            answer.trouble or f"{words}proves nothing",
+            answered=answer.status is not None and not answer.trouble,
         )
 
     async def end(self, grace_seconds: float) -> Look:
-        """Stop the container, and prove that it has ended."""
+        """Stop the container, and prove that it has ended.
+
+        An engine that does not answer at once is sent nothing: whoever wants the lab
+        to end asks again.
+        """
         await self._settle()
-        if not self.object_id:
-            return self._never_started()
+        seen = await self.look()
+        if isinstance(seen, Ended) or (isinstance(seen, Unknown) and not seen.answered):
+            return seen
         engine = self._engine
         try:
             await engine.call(engine.stop, self.object_id, int(grace_seconds))

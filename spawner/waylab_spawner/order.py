@@ -39,9 +39,13 @@ class Ended:
 
 @dataclass(frozen=True)
 class Unknown:
-    """Nobody can tell; `reason` is a sentence for the board."""
+    """Nobody can tell; `reason` is a sentence for the board.
+
+    `answered` says that whoever runs the lab was asked, and answered something.
+    """
 
     reason: str
+    answered: bool = False
 
 
 Look = Running | Ended | Unknown

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import tarfile
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -24,6 +26,18 @@ from waylab_tracking.testing import running_server
 SITE_ID = "spawntest"
 GIB = 1024**3
 NODES = {"vision": ("RTX 4090", 2, 24), "nlp": ("A100", 4, 80)}
+STUBBORN = "waylab/stubborn:1"
+_STUBBORN_LAB = """\
+#!/opt/waylab/bin/python
+# A lab of next to no weight, that does not want to end.
+import http.server, signal
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+class Lab(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+http.server.ThreadingHTTPServer(("", 8888), Lab).serve_forever()
+"""
 SITE: dict[str, Any] = {
     "nodes": [
         {
@@ -36,11 +50,19 @@ SITE: dict[str, Any] = {
     "queues": [{"name": "default"}],
     "images": [
         {"name": "lab", "title": "Lab", "reference": REFERENCE},
+        {"name": "stubborn", "title": "Stubborn", "reference": STUBBORN},
         {"name": "gone", "title": "Gone", "reference": "127.0.0.1:9/gone:1"},
     ],
     "profiles": [
         {"name": "cpu", "title": "No GPU", "nodes": ["vision"]},
         {"name": "cpu-nlp", "title": "No GPU, nlp", "nodes": ["nlp"]},
+        {
+            "name": "stubborn",
+            "title": "Stubborn",
+            "nodes": ["vision"],
+            "images": ["stubborn"],
+            "memory_gib": 0.1,
+        },
         {"name": "one", "title": "One RTX", "nodes": ["vision"], "gpus": 1},
         {"name": "two", "title": "Two RTX", "nodes": ["vision"], "gpus": 2},
         {"name": "a100", "title": "A100", "nodes": ["nlp"], "gpus": 1, "max_gpus": 4},
@@ -150,6 +172,41 @@ class DockerSite:
     def held(self) -> dict[str, str]:
         """Give the state of each holder's lease."""
         return {lease.holder: str(lease.state) for lease in self.board.state().leases}
+
+    def make_stubborn_image(self) -> None:
+        """Have the image of labs that ignore SIGTERM on the node vision."""
+        packed = io.BytesIO()
+        texts = {
+            "lab": _STUBBORN_LAB,
+            "Dockerfile": f"FROM {REFERENCE}\n"
+            "COPY lab /opt/waylab/bin/jupyterhub-singleuser\n",
+        }
+        with tarfile.open(fileobj=packed, mode="w") as archive:
+            for name, text in texts.items():
+                entry = tarfile.TarInfo(name)
+                entry.size, entry.mode = len(text), 0o755
+                archive.addfile(entry, io.BytesIO(text.encode()))
+
+        def build(client: Any) -> None:
+            packed.seek(0)
+            for event in client.build(
+                fileobj=packed, custom_context=True, tag=STUBBORN, decode=True
+            ):
+                if "error" in event:
+                    raise RuntimeError(event["error"])
+
+        with self.engine("vision") as engine:
+            engine.connection.run(build, 60.0)
+
+    def clear(self) -> None:
+        """End all labs, and wait until nothing is held or waited for."""
+        for user in self.hub.ask("GET", "/users").json():
+            for server in user["servers"]:
+                self.hub.stop_lab(user["name"], server)
+                self.hub.wait_gone(user["name"], server)
+        for ticket in self.board.state().line:
+            self.board.call("DELETE", f"/tickets/{ticket.id}")
+        self.board.until(lambda state: not state.leases, 60)
 
     def user(self, name: str) -> str:
         """Make a user of that name, once."""
