@@ -142,9 +142,8 @@ def test_a_container_runs_without_any_privilege(maker: Maker) -> None:
 
     fields = dict(line.split(":\t", 1) for line in said.splitlines() if ":\t" in line)
     assert fields["Uid"].split() == ["1000"] * 4
-    assert {fields[f"Cap{kind}"] for kind in ("Inh", "Prm", "Eff", "Bnd", "Amb")} == {
-        "0" * 16
-    }
+    capabilities = {v for name, v in fields.items() if name.startswith("Cap")}
+    assert capabilities == {"0" * 16}
     assert fields["NoNewPrivs"] == "1"
     assert fields["Seccomp"] == "2"
 
