@@ -24,6 +24,7 @@ optimizer = HyperParameterOptimizer(
     objective_metric_sign="max", optimizer_class=GridSearch,
     execution_queue={queue!r}, max_number_of_concurrent_tasks=2,
     pool_period_min=0.02, total_max_jobs=2)
+optimizer.set_report_period(0.05)
 optimizer.start()
 optimizer.wait()
 print("best is", optimizer.get_top_experiments(1)[0].get_parameters()["General/x"])
