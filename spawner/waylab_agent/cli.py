@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -28,12 +29,15 @@ State = Annotated[
     ),
 ]
 
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
 
 @app.command()
 def join(
     url: Annotated[str, typer.Argument(help="The site's address.")],
     token: Annotated[str, typer.Argument(help="The one-time token of the node.")],
     state: State = None,
+    as_json: AsJson = False,
 ) -> None:
     """Trade a one-time token for this node's own, and keep it here.
 
@@ -42,26 +46,36 @@ def join(
     try:
         joined = join_site(url, token, state or default_state())
     except AgentError as error:
-        typer.echo(f"waylab agent join: {error}", err=True)
-        raise typer.Exit(1) from error
+        raise _failed("join", error, as_json) from error
+    if as_json:
+        typer.echo(json.dumps({"node": joined.node}))
+        return
     typer.echo(
         f"This machine is the node {joined.node} now. Start it: waylab agent run"
     )
 
 
 @app.command()
-def run(state: State = None) -> None:
+def run(state: State = None, as_json: AsJson = False) -> None:
     """Run the agent of the node that this machine has joined as.
 
     Variables `WAYLAB_AGENT_*` that are set (ENGINE, SLOTS, …) come before what the
-    join has kept. SIGTERM leaves jobs running, SIGINT (Ctrl-C) aborts them.
+    join has kept. SIGTERM leaves jobs running, SIGINT (Ctrl-C) aborts them. It says
+    what it does in its log; `--json` is for the error that keeps it from starting.
     """
     try:
         kept = membership(state or default_state())
     except AgentError as error:
-        typer.echo(f"waylab agent run: {error}", err=True)
-        raise typer.Exit(1) from error
+        raise _failed("run", error, as_json) from error
     raise typer.Exit(run_agent({"WAYLAB_AGENT_DEVICES": "auto", **kept}))
+
+
+def _failed(verb: str, error: AgentError, as_json: bool) -> typer.Exit:
+    if as_json:
+        typer.echo(json.dumps({"error": str(error)}))
+    else:
+        typer.echo(f"waylab agent {verb}: {error}", err=True)
+    return typer.Exit(1)
 
 
 def default_state() -> Path:
