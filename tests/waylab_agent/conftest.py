@@ -51,11 +51,21 @@ def open_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture
+def catalogue() -> tuple[str, ...]:
+    """Names the images of the site, the default first."""
+    return tuple(image.name for image in CATALOGUE)
+
+
+@pytest.fixture
 def docker(
-    tmp_path: Path, open_server: Server, node: RunningEngine
+    tmp_path: Path,
+    open_server: Server,
+    node: RunningEngine,
+    catalogue: tuple[str, ...],
 ) -> Iterator[DockerRig]:
+    images = tuple(image for image in CATALOGUE if image.name in catalogue)
     with (
         running_rig(tmp_path, open_server) as rig,
-        running_docker(rig, node, CATALOGUE) as docker,
+        running_docker(rig, node, images) as docker,
     ):
         yield docker
