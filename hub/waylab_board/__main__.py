@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import sys
 
 import uvicorn
@@ -13,6 +14,7 @@ from waylab_board.app import application
 from waylab_board.board import make
 from waylab_board.errors import ConfigurationError
 from waylab_board.settings import BoardSettings
+from waylab_board.stream import Stream
 from waylab_ledger.errors import LedgerError
 from waylab_site.errors import StateError
 
@@ -38,7 +40,7 @@ def main() -> int:
     except (ConfigurationError, LedgerError, StateError, OSError) as error:
         sys.stderr.write(f"The board cannot start: {error}\n")
         return 2
-    uvicorn.run(
+    config = uvicorn.Config(
         application(board),
         host=settings.host,
         port=settings.port,
@@ -47,10 +49,22 @@ def main() -> int:
         server_header=False,
         # Longer than the clients' pools keep an idle connection for the next call.
         timeout_keep_alive=120,
-        # Streams end with the board.
         timeout_graceful_shutdown=2,
     )
+    _Server(config, board.stream).run()
     return 0
+
+
+class _Server(uvicorn.Server):
+    """Ends the streams before it waits for its connections."""
+
+    def __init__(self, config: uvicorn.Config, stream: Stream) -> None:
+        super().__init__(config)
+        self._stream = stream
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._stream.close()
+        await super().shutdown(sockets)
 
 
 if __name__ == "__main__":

@@ -194,7 +194,7 @@ class FakeNode:
     def __init__(
         self, board: RunningBoard, name: str, devices: Sequence[Device]
     ) -> None:
-        """Register an epoch and report once."""
+        """Register an epoch and report; the first report hears the version."""
         self.name = name
         self.devices = tuple(devices)
         self.found: tuple[Found, ...] = ()
@@ -202,6 +202,7 @@ class FakeNode:
         self.utilisation: dict[str, dict[str, float]] = {}
         self.board = board.node(name)
         self.board.epoch(self.epoch)
+        self.report()
         self.report()
 
     def report(self, *, complete: bool = True) -> Orders:
