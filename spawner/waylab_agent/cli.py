@@ -46,7 +46,8 @@ def join(
     try:
         joined = join_site(url, token, state or default_state())
     except AgentError as error:
-        raise _failed("join", error, as_json) from error
+        _tell(f"waylab agent join: {error}", as_json)
+        raise typer.Exit(1) from error
     if as_json:
         typer.echo(json.dumps({"node": joined.node}))
         return
@@ -66,16 +67,13 @@ def run(state: State = None, as_json: AsJson = False) -> None:
     try:
         kept = membership(state or default_state())
     except AgentError as error:
-        raise _failed("run", error, as_json) from error
+        _tell(f"waylab agent run: {error}", as_json)
+        raise typer.Exit(1) from error
     raise typer.Exit(run_agent({"WAYLAB_AGENT_DEVICES": "auto", **kept}))
 
 
-def _failed(verb: str, error: AgentError, as_json: bool) -> typer.Exit:
-    if as_json:
-        typer.echo(json.dumps({"error": str(error)}))
-    else:
-        typer.echo(f"waylab agent {verb}: {error}", err=True)
-    return typer.Exit(1)
+def _tell(error: str, as_json: bool) -> None:
+    typer.echo(json.dumps({"error": error}) if as_json else error, err=not as_json)
 
 
 def default_state() -> Path:
