@@ -89,14 +89,28 @@ class Desk:
     one is freed as soon as its node is seen without its holder.
     """
 
-    def __init__(self, board: BoardClient | None) -> None:
-        """Nothing is sent yet; without a board there are no leases."""
+    def __init__(
+        self, board: BoardClient | None, *, retry_seconds: float = _RETRY_SECONDS
+    ) -> None:
+        """Nothing is sent yet; without a board there are no leases.
+
+        Endings that could not be proven are tried again every `retry_seconds`.
+        """
+        self._retry_seconds = retry_seconds
         self.epoch = uuid4().hex
         self._board = board
         self._engines: dict[NodePlace, Engine] = {}
         self._registered = False
         self._registering = asyncio.Lock()
         self._endings: set[asyncio.Task[None]] = set()
+
+    async def close(self) -> None:
+        """Give up what is tried again, and let go of the engines."""
+        for task in self._endings:
+            task.cancel()
+        await asyncio.gather(*self._endings, return_exceptions=True)
+        for engine in self._engines.values():
+            engine.close()
 
     def engine(self, place: NodePlace) -> Engine:
         """Give the one engine of a node, with a thread pool of its own.
@@ -222,7 +236,7 @@ class Desk:
 
         async def go_on() -> None:
             while True:
-                await asyncio.sleep(_RETRY_SECONDS)
+                await asyncio.sleep(self._retry_seconds)
                 try:
                     if await attempt():
                         _log.info("At last: %s.", what)

@@ -9,14 +9,15 @@ from typing import Any
 
 from dockerspawner import DockerSpawner  # type: ignore[import-untyped]
 
-from waylab_engine import absence, labels, plans
-from waylab_engine.container import Container, parse
+from waylab_engine import labels, plans
+from waylab_engine.container import Container
 from waylab_engine.engine import Engine
 from waylab_engine.errors import ContainerMissing, EngineError, EngineUnreachable
 from waylab_engine.names import container_name
 from waylab_engine.plan import ContainerPlan
 from waylab_engine.pulling import Progress
 from waylab_ledger.values import Holder, Proof, ProofKind
+from waylab_spawner.belief import believed
 from waylab_spawner.errors import PlaceError
 from waylab_spawner.logs import presentable
 from waylab_spawner.offers import NodePlace
@@ -177,21 +178,7 @@ class DockerLab(DockerSpawner):  # type: ignore[misc]
         if not self.object_id:
             return self._never_started()
         answer = await self._engine.call(self._engine.ask, self.object_id)
-        proof = absence.judge(
-            answer, container=self.object_id, engine_id=self._engine_id, by="hub"
-        )
-        container = _container(answer.body) if answer.status == 200 else None  # noqa: PLR2004
-        if proof is not None:
-            return _ended(proof, container)
-        if container is not None and container.is_running:
-            return Running()
-        if container is not None:
-            return Unknown(f"its container is {container.status}", answered=True)
-        words = f"the engine of {self._place.node} answers {answer.status}, which "
-        return Unknown(
-            answer.trouble or f"{words}proves nothing",
-            answered=answer.status is not None and not answer.trouble,
-        )
+        return believed(answer, self.object_id, self._engine_id, node=self._place.node)
 
     async def end(self, grace_seconds: float) -> Look:
         """Stop the container, and prove that it has ended.
@@ -214,6 +201,15 @@ class DockerLab(DockerSpawner):  # type: ignore[misc]
         except EngineError as error:
             return Unknown(str(error))
         return seen
+
+    async def poll(self) -> int | None:
+        """Give None unless the container has certainly ended, else its exit code."""
+        seen = await self.look()
+        return seen.exit_status if isinstance(seen, Ended) else None
+
+    async def stop(self, now: bool = False) -> None:
+        """End the container; `now` skips the grace time."""
+        await self.end(0.0 if now else self._surroundings.grace_seconds)
 
     async def clear_away(self) -> bool:
         """Remove the ended container; False if the engine does not do it now."""
@@ -368,22 +364,3 @@ class DockerLab(DockerSpawner):  # type: ignore[misc]
         return (
             f"The port of the lab's container on {self._place.node} is not published."
         )
-
-
-def _container(body: object) -> Container | None:
-    try:
-        return parse(body)
-    except EngineError:
-        return None
-
-
-def _ended(proof: Proof, container: Container | None) -> Ended:
-    if container is None:
-        return Ended(proof, 0, proof.detail)
-    code = container.exit_code or 0
-    words = f"exit code {code}"
-    if container.is_out_of_memory:
-        words += ", out of memory: choose a profile with more, or load less"
-    elif container.error:
-        words += f", {container.error}"
-    return Ended(proof, code, words)

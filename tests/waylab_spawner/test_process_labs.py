@@ -115,8 +115,9 @@ def test_a_lab_that_ends_at_once_shows_its_log(hub: Hub, root: Path) -> None:
     broken.write_text(
         "print('token=abc it is broken', flush=True); raise SystemExit(3)"
     )
-    broken.chmod(0o644)
-    broken.parent.chmod(0o755)
+    owner = (root / "homes" / "bob").stat()
+    for path in (broken, broken.parent):
+        os.chown(path, owner.st_uid, owner.st_gid)
 
     pages = hub.browser("bob")
     hub.spawn("bob")
