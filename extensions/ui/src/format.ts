@@ -129,6 +129,8 @@ export function reasonLabel(reason: string, trans: Translate): string {
     'notebook-invalid': trans.__('The notebook is not valid'),
     'bundle-invalid': trans.__('The input is damaged'),
     'parameter-invalid': trans.__('A parameter is not valid'),
+    'image-missing': trans.__('Its image is not to be had here'),
+    'image-unfit': trans.__('Its image cannot run this job'),
     'start-failed': trans.__('The job could not start')
   };
   return labels[reason] ?? reason;
