@@ -103,6 +103,7 @@ def _pack(into: Path) -> None:
                 shutil.rmtree(found)
             else:
                 found.unlink()
+    packing.compile_all(into)
 
 
 def _build_debian(engine: Engine, reference: str) -> None:
