@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from waylab_board.agent_keys import AgentKeys
 from waylab_board.books import Books
 from waylab_board.callers import Callers
 from waylab_board.errors import ConfigurationError
@@ -56,6 +57,7 @@ class Board:
     troubles: Troubles
     labs: Labs
     queues: Queues | None
+    agent_keys: AgentKeys | None
     mirror: Mirror | None
     reports: dict[str, NodeReport] = field(default_factory=dict)
     """The last report of each node since this process began."""
@@ -115,9 +117,11 @@ def make(settings: BoardSettings) -> Board:
         operator_token=operator_token(settings),
     )
     books = Books(Ledger.open(settings.database_url), metrics.called)
-    queues = _queues(settings)
-    mirror = None
-    if queues is not None:
+    tracking = _tracking(settings)
+    queues = agent_keys = mirror = None
+    if tracking is not None:
+        queues = Queues(Client(tracking, timeout_seconds=_TRACKING_SECONDS))
+        agent_keys = AgentKeys(tracking)
         mirror = Mirror(
             site, books, queues, hub, troubles, seconds=settings.mirror_seconds
         )
@@ -134,6 +138,7 @@ def make(settings: BoardSettings) -> Board:
         troubles=troubles,
         labs=Labs(books, hub, troubles),
         queues=queues,
+        agent_keys=agent_keys,
         mirror=mirror,
     )
 
@@ -175,12 +180,12 @@ def _sign_in(settings: BoardSettings, hub: Hub) -> SignIn:
         raise ConfigurationError(msg) from error
 
 
-def _queues(settings: BoardSettings) -> Queues | None:
+def _tracking(settings: BoardSettings) -> Credentials | None:
     if not settings.tracking_api_url or settings.tracking_key_file is None:
         return None
     try:
         keys = json.loads(settings.tracking_key_file.read_text("utf-8"))
-        credentials = Credentials(
+        return Credentials(
             api_url=settings.tracking_api_url,
             web_url=settings.tracking_api_url,
             files_url=f"{settings.tracking_api_url}/files",
@@ -190,7 +195,6 @@ def _queues(settings: BoardSettings) -> Queues | None:
     except (OSError, ValueError, KeyError, TypeError) as error:
         msg = f"The keys in {settings.tracking_key_file} cannot be read: {error}"
         raise ConfigurationError(msg) from error
-    return Queues(Client(credentials, timeout_seconds=_TRACKING_SECONDS))
 
 
 async def _lasting(work: Coroutine[Any, Any, None]) -> None:

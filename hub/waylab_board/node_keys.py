@@ -19,6 +19,7 @@ from typing import Any
 from waylab_site.state import write_private
 
 INVITATION_HOURS = 24
+_INVITED = "invited by "
 _ID = re.compile(r"^[0-9a-f]{16}$")
 
 
@@ -31,6 +32,11 @@ class NodeKey:
     by: str
     made_at: datetime
     expires_at: datetime | None = None
+
+    @property
+    def is_invited(self) -> bool:
+        """Whether it was made by spending an invitation."""
+        return self.by.startswith(_INVITED)
 
 
 class NodeKeys:
@@ -48,20 +54,25 @@ class NodeKeys:
         until = now + timedelta(hours=INVITATION_HOURS)
         return self._make(self._invitations, node, by, now, until)
 
+    def invited(self, invitation: str, now: datetime) -> str | None:
+        """Give the node that an invitation is for; None if it is not good."""
+        known = self._invitation(invitation, now)
+        return None if known is None else known.node
+
     def join(self, invitation: str, now: datetime) -> tuple[NodeKey, str] | None:
         """Spend an invitation and give the node's new token; None if it is not good.
 
         The node's earlier tokens end.
         """
-        known = self._find(self._invitations, invitation)
-        if known is None or (known.expires_at is not None and known.expires_at < now):
+        known = self._invitation(invitation, now)
+        if known is None:
             return None
         path = self._invitations / f"{known.id}.json"
         try:
             path.unlink()  # Of two that spend it at once, one gets this far.
         except FileNotFoundError:
             return None
-        return self.issue(known.node, f"invited by {known.by}", now)
+        return self.issue(known.node, f"{_INVITED}{known.by}", now)
 
     def issue(self, node: str, by: str, now: datetime) -> tuple[NodeKey, str]:
         """Make a token for a node, without an invitation; its earlier ones end."""
@@ -114,6 +125,11 @@ class NodeKeys:
         stored = {**asdict(key), "sha256": _hash(secret)}
         write_private(folder / f"{key.id}.json", json.dumps(stored, default=str))
         return key, f"node-{key.id}-{secret}"
+
+    def _invitation(self, token: str, now: datetime) -> NodeKey | None:
+        known = self._find(self._invitations, token)
+        is_over = known and known.expires_at is not None and known.expires_at < now
+        return None if is_over else known
 
     def _find(self, folder: Path, token: str) -> NodeKey | None:
         kind, _, rest = token.partition("-")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -12,9 +14,10 @@ from starlette.responses import JSONResponse, Response
 
 from waylab_board.board import Board
 from waylab_board.dependencies import Admin, BoardDep, Caller, answer
-from waylab_board.errors import bad_request, forbidden, not_signed_in
+from waylab_board.errors import Denied, bad_request, forbidden, not_signed_in
 from waylab_board.node_keys import NodeKey
 from waylab_board.principals import Principal, Role
+from waylab_clearml.errors import ClearMLError
 from waylab_ledger.errors import NotFound
 from waylab_ledger.values import HolderKind, Lease, LeaseState, NodeReport
 from waylab_ledger.wire import Orders, encode
@@ -136,28 +139,66 @@ async def revoke(
     key: Annotated[str, Path(max_length=64)], board: BoardDep, who: Admin
 ) -> Response:
     """Revoke a node's token or an invitation; it ends at once; for admins."""
+    known = next((one for one in board.node_keys.tokens() if one.id == key), None)
     if not board.node_keys.revoke(key):
         msg = f"There is no token {key}."
         raise NotFound(msg)
+    # The keys of an agent on the hub's machine are `waylab up`'s to end.
+    if known is not None and known.is_invited and board.agent_keys is not None:
+        await asyncio.to_thread(board.agent_keys.end, known.node)
     return JSONResponse({"id": key, "revoked": True})
 
 
 @router.post("/join")
 async def join(request: HttpRequest, board: BoardDep) -> Response:
-    """Spend an invitation, sent as the token, and give the node's own token.
+    """Spend an invitation, sent as the token, and give what the node's agent needs.
 
-    The node's earlier tokens end.
+    That is its own token (its earlier ones end), its queues, the site, and where the
+    embedded server is, the addresses and keys of ClearML.
     """
-    header = request.headers.get("Authorization", "")
-    joined = board.node_keys.join(header.partition(" ")[2].strip(), datetime.now(UTC))
+    token = request.headers.get("Authorization", "").partition(" ")[2].strip()
+    node = board.node_keys.invited(token, datetime.now(UTC))
+    if node is None:
+        raise _not_invited()
+    # Before the invitation is spent: if this fails, it is still good.
+    membership = await _membership(board, node)
+    joined = board.node_keys.join(token, datetime.now(UTC))
     if joined is None:
-        msg = (
-            "The join token is unknown, spent or too old: an admin makes a new one "
-            "with `waylab node add`."
-        )
-        raise not_signed_in(msg)
-    key, token = joined
-    return JSONResponse({"node": key.node, "token": token})
+        raise _not_invited()
+    return JSONResponse({**membership, "token": joined[1]})
+
+
+def _not_invited() -> Denied:
+    return not_signed_in(
+        "The join token is unknown, spent or too old: an admin makes a new one with "
+        "`waylab node add`."
+    )
+
+
+async def _membership(board: Board, name: str) -> dict[str, object]:
+    told: dict[str, object] = {"node": name, "site": board.site.model_dump(mode="json")}
+    node = next((one for one in board.site.nodes if one.name == name), None)
+    if node is not None:
+        told["queues"] = board.site.queues_of(node)
+    settings = board.settings
+    if settings.site_id:
+        told["site_id"] = settings.site_id
+    if board.agent_keys is None:
+        return told
+    try:
+        keys = await asyncio.to_thread(board.agent_keys.make, name)
+    except ClearMLError as error:
+        msg = f"ClearML gives {name} no keys now: {error} Try again."
+        raise Denied(503, "busy", msg) from error
+    if keys is not None:
+        api = settings.tracking_api_url
+        told["tracking"] = {
+            "api_url": api,
+            "web_url": settings.tracking_web_url or api,
+            "files_url": f"{api}/files",
+            **asdict(keys),
+        }
+    return told
 
 
 async def _drain(board: Board, who: Principal, node: str, *, on: bool) -> Response:

@@ -58,6 +58,12 @@ class BoardSettings(BaseSettings):
     tracking_key_file: Path | None = Field(
         default=None, description="JSON file with the keys of the system principal."
     )
+    tracking_web_url: str = Field(
+        default="", description="Base of ClearML's pages for agents that join."
+    )
+    site_id: str = Field(
+        default="", description="The site's id, which containers carry as a label."
+    )
     tracking_path: str = Field(
         default="/services/clearml/", description="Path of ClearML's pages."
     )

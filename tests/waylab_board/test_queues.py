@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from tests.waylab_board.conftest import EPOCH, hub
 
@@ -231,3 +232,23 @@ def test_nonsense_is_named(site: Site, wrong: dict[str, str]) -> None:
 
     with pytest.raises(WantsError, match=f"Waylab/{list(wrong)[-1]} is"):
         request_of(entry, "vision", site, frozenset({"vision"}))
+
+
+def test_a_node_that_joins_gets_keys_of_its_own_until_it_is_revoked(
+    board: RunningBoard, jobs: Jobs
+) -> None:
+    made = board.call("POST", "/join-tokens", {"node": "nlp"}).json()
+
+    joined = board.call("POST", "/join", {}, token=made["token"]).json()
+
+    assert joined["node"] == "nlp"
+    assert joined["queues"] == ["nlp", "default"]
+    assert Site.model_validate(joined["site"]) == board.site
+    keys = joined["tracking"]
+    login = f"{keys['api_url']}/auth.login"
+    pair = (keys["access_key"], keys["secret_key"])
+    assert httpx.post(login, json={}, auth=pair, trust_env=False).is_success
+    [token] = board.call("GET", "/join-tokens").json()["tokens"]
+    board.call("DELETE", f"/join-tokens/{token['id']}").raise_for_status()
+    refused = httpx.post(login, json={}, auth=pair, trust_env=False)
+    assert refused.status_code == 401
