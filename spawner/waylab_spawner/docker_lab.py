@@ -21,7 +21,7 @@ from waylab_spawner.belief import believed
 from waylab_spawner.errors import PlaceError
 from waylab_spawner.logs import presentable
 from waylab_spawner.offers import NodePlace
-from waylab_spawner.order import Ended, Look, Order, Running, Unknown
+from waylab_spawner.order import Ended, Look, Order, Unknown
 from waylab_spawner.steps import Steps
 from waylab_spawner.surroundings import Surroundings
 

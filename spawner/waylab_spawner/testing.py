@@ -80,6 +80,7 @@ class Hub:
         self.roles: list[dict[str, Any]] = hub.pop("roles", [])
         self.traits = dict(traits)
         self.more = hub
+        self._clients: list[httpx.Client] = []
         self.client = httpx.Client(
             base_url=f"{self.url}/hub/api",
             headers={"Authorization": f"token {self.token}"},
@@ -140,7 +141,8 @@ class Hub:
 
     def stop(self) -> None:
         """End hub and proxy; labs go on."""
-        self.client.close()
+        for client in (self.client, *self._clients):
+            client.close()
         _end(self._hub, signal.SIGTERM)
         _end(self._proxy, signal.SIGTERM)
         self._hub = self._proxy = None
@@ -196,10 +198,11 @@ class Hub:
         self.ask("DELETE", path).raise_for_status()
 
     def browser(self, user: str) -> httpx.Client:
-        """Give a browser in which a user has signed in."""
+        """Give a browser in which a user has signed in; `stop` closes it."""
         client = httpx.Client(
             base_url=self.url, follow_redirects=True, timeout=60.0, trust_env=False
         )
+        self._clients.append(client)
         client.get("/hub/login")
         form = {"username": user, "password": "x", "_xsrf": xsrf(client)}
         client.post("/hub/login", data=form).raise_for_status()

@@ -253,8 +253,8 @@ def running_site(root: Path, **traits: Any) -> Iterator[DockerSite]:
         )
         secret_file.write_text(board.hub_token)
         board.restart()
-        hub.services = [_service(board)]
-        hub.roles = _ROLES
+        hub.services = [board_service(board)]
+        hub.roles = ROLES
         hub.traits = {
             "site_id": SITE_ID,
             "profiles": [p.model_dump(mode="json") for p in site.profiles],
@@ -288,7 +288,7 @@ def _place(name: str, engine: RunningEngine) -> dict[str, Any]:
     }
 
 
-def _service(board: RunningBoard) -> dict[str, Any]:
+def board_service(board: RunningBoard) -> dict[str, Any]:
     return {
         "name": "gpus",
         "url": f"http://127.0.0.1:{board.port}",
@@ -301,7 +301,7 @@ def _service(board: RunningBoard) -> dict[str, Any]:
     }
 
 
-_ROLES: list[dict[str, Any]] = [
+ROLES: list[dict[str, Any]] = [
     {"name": "user", "scopes": ["self", "access:services!service=gpus"]},
     {
         "name": "gpus",

@@ -28,10 +28,11 @@ from waylab_spawner.errors import PlaceError
 from waylab_spawner.offers import NodePlace
 from waylab_spawner.order import Ended, Running, Unknown
 
-pytestmark = pytest.mark.filterwarnings(
+pytestmark = [
     # docker's SDK leaves closing its sockets to the garbage collector.
-    "ignore::pytest.PytestUnraisableExceptionWarning"
-)
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.usefixtures("tidy"),
+]
 
 MISSING = body(404, {"message": f"No such container: {CONTAINER}"})
 RIGHT = body(200, {"ID": ID})

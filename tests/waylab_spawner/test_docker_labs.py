@@ -26,6 +26,7 @@ pytestmark = [
     pytest.mark.timeout(600),
     # docker's SDK leaves closing its sockets to the garbage collector.
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.usefixtures("tidy"),
 ]
 
 

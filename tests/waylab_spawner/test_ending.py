@@ -34,8 +34,10 @@ def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningBoard]:
 
 
 @pytest.fixture(scope="module")
-def node(board: RunningBoard) -> FakeNode:
-    return FakeNode(board, "vision", gpus("vision", 1))
+def node(board: RunningBoard) -> Iterator[FakeNode]:
+    node = FakeNode(board, "vision", gpus("vision", 1))
+    yield node
+    node.board.close()
 
 
 @pytest.fixture
