@@ -23,6 +23,12 @@ lock hub/install/requirements.txt pyproject.toml --all-extras --group build
 lock hub/install/requirements-dev.txt pyproject.toml --all-extras --group dev \
   -c hub/install/requirements.txt
 lock hub/install/uv.txt hub/install/uv.in
+image=images/lab-small
+"$bin/uv" pip compile "$image/requirements.in" pyproject.toml $upgrade \
+  -c hub/install/requirements.txt --python-version 3.11 \
+  --python-platform x86_64-unknown-linux-gnu --generate-hashes --no-emit-index-url \
+  --no-emit-package rfc3987-syntax --quiet --output-file "$image/requirements.txt"
+echo "$image/requirements.txt"
 lock hub/install/node.txt hub/install/node.in
 
 PATH="$PWD/$bin:$PATH"
