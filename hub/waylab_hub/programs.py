@@ -188,7 +188,9 @@ def _board(blueprint: Blueprint) -> Program:
         "OAUTH_SECRET_FILE": str(state.secret_file("board-token")),
         "TRACKING_API_URL": tracking_url(ports),
         "TRACKING_KEY_FILE": str(state.secrets / "tracking-system.json"),
+        "TRACKING_WEB_URL": web_url(ports),
         "TRACKING_PATH": f"{TRACKING_PREFIX}/",
+        "SITE_ID": state.site_id,
         "TEMPLATES": str(blueprint.templates / "hub"),
     }
     prefixed = {f"WAYLAB_BOARD_{name}": value for name, value in settings.items()}
