@@ -15,6 +15,9 @@ from waylab_board.errors import HubAway, HubRefuses
 
 _FRESH_SECONDS = 10.0
 _STALE_SECONDS = 300.0
+_AGAIN_SECONDS = 30.0
+_SHORT_SECONDS = 2.0
+_START_SECONDS = 60.0
 _KEPT = 4096
 _UNKNOWN_TOKEN = frozenset({401, 403})
 _NOT_FOUND = 404
@@ -100,19 +103,22 @@ class Hub:
 
     async def groups(self, user: str) -> tuple[str, ...]:
         """Give a user's groups; none where the hub does not tell them."""
-        now = time.monotonic()
-        last = self._groups.get(user)
-        if last is not None and now - last[0] < _STALE_SECONDS:
-            return last[1]
         if not self.is_set_up:
             return ()
+        now = time.monotonic()
+        good_until, known = self._groups.get(user, (0.0, ()))
+        if now < good_until:
+            return known
+        # Marked first: a hub that hangs is not asked about everybody by everybody.
+        self._groups[user] = (now + _AGAIN_SECONDS, known)
         try:
-            answer = await self._send("GET", f"/users/{_q(user)}")
-            found = tuple(answer.json().get("groups") or ())
+            path = f"/users/{_q(user)}"
+            answer = await self._send("GET", path, seconds=_SHORT_SECONDS)
+            known = tuple(answer.json().get("groups") or ())
         except (HubAway, HubRefuses):
-            return last[1] if last else ()
-        self._groups[user] = (now, found)
-        return found
+            return known
+        self._groups[user] = (now + _STALE_SECONDS, known)
+        return known
 
     async def start_lab(
         self, user: str, server: str, options: Mapping[str, Any]
@@ -123,7 +129,7 @@ class Hub:
             HubAway: the hub does not answer. HubRefuses: it will not; its words.
         """
         body = {"display_name": "", "user_options": dict(options)}
-        await self._send("POST", _lab(user, server), body)
+        await self._send("POST", _lab(user, server), body, seconds=_START_SECONDS)
 
     async def stop_lab(self, user: str, server: str) -> bool:
         """Stop a user's lab; False where the hub knows of none.
@@ -132,7 +138,7 @@ class Hub:
             HubAway: the hub does not answer. HubRefuses: it will not; its words.
         """
         try:
-            await self._send("DELETE", _lab(user, server))
+            await self._send("DELETE", _lab(user, server), seconds=_START_SECONDS)
         except HubRefuses as error:
             if error.status == _NOT_FOUND:
                 return False
@@ -208,12 +214,21 @@ class Hub:
             raise HubAway(str(error)) from error
 
     async def _send(
-        self, method: str, path: str, body: Mapping[str, Any] | None = None
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        seconds: float = 10.0,
     ) -> httpx.Response:
         headers = {"Authorization": f"token {self._token}"}
         try:
             answer = await self._http.request(
-                method, self._api_url + path, json=body, headers=headers
+                method,
+                self._api_url + path,
+                json=body,
+                headers=headers,
+                timeout=seconds,
             )
         except httpx.HTTPError as error:
             msg = f"the hub does not answer ({error or type(error).__name__})"

@@ -7,6 +7,7 @@ says that it is done.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import time
@@ -35,6 +36,7 @@ class Labs:
         self._troubles = troubles
         self._wake = asyncio.Event()
         self._asked: dict[str, float] = {}
+        self._asking: dict[str, asyncio.Task[None]] = {}
         self._refusals: dict[str, str] = {}
 
     def wake(self) -> None:
@@ -47,19 +49,21 @@ class Labs:
 
     async def run(self) -> None:
         """Work until cancelled."""
-        while True:
-            self._wake.clear()
-            try:
-                await self.turn()
-            except LedgerError as error:
-                _log.warning("Labs are not looked at: %s", error)
-            try:
-                await asyncio.wait_for(self._wake.wait(), _TURN_SECONDS)
-            except TimeoutError:
-                continue
+        try:
+            while True:
+                self._wake.clear()
+                try:
+                    await self.turn()
+                except LedgerError as error:
+                    _log.warning("Labs are not looked at: %s", error)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._wake.wait(), _TURN_SECONDS)
+        finally:
+            for task in self._asking.values():
+                task.cancel()
 
     async def turn(self) -> None:
-        """Ask for what is due.
+        """Ask for what is due, each in a task of its own: the hub may be slow.
 
         Raises:
             LedgerError: the ledger could not be read.
@@ -71,13 +75,15 @@ class Labs:
         self._refusals = {k: why for k, why in self._refusals.items() if k in ids}
         if not due:
             self._troubles.end(ABOUT)
-        ready = [lease for lease in due if self._may_ask(lease)]
-        # One slow answer keeps no other lab waiting.
-        await asyncio.gather(*(self._ask(lease) for lease in ready))
+        self._asking = {k: task for k, task in self._asking.items() if not task.done()}
+        for lease in due:
+            if self._may_ask(lease):
+                self._asking[lease.id] = asyncio.create_task(self._ask(lease))
 
     def _may_ask(self, lease: Lease) -> bool:
         last = self._asked.get(lease.id)
-        return last is None or time.monotonic() - last >= _AGAIN_SECONDS
+        waited = last is None or time.monotonic() - last >= _AGAIN_SECONDS
+        return waited and lease.id not in self._asking
 
     async def _ask(self, lease: Lease) -> None:
         self._asked[lease.id] = time.monotonic()

@@ -87,7 +87,9 @@ class Mirror:
     ) -> None:
         # A node that lost its GPUs for a moment does not become one without any.
         self._with_gpus |= nodes_with_gpus(self._site, snapshot)
-        groups = {one.user: await self._hub.groups(one.user) for one in entries}
+        users = sorted({one.user for one in entries})
+        found = await asyncio.gather(*(self._hub.groups(user) for user in users))
+        groups = dict(zip(users, found, strict=True))
         requests = []
         for entry in entries:
             if unknown := self._unknown(entry, queue, snapshot):

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from tests.waylab_board.conftest import EPOCH, Ask
 
-from waylab_board.testing import FakeNode, RunningBoard, gpus, running_board
+from waylab_board.testing import FakeNode, RunningBoard, running_board
+from waylab_ledger.values import Found
 from waylab_site.model import Site
 from waylab_site.state import State
 
@@ -99,13 +100,11 @@ def test_a_node_is_invited_and_revoked(board: RunningBoard, run: Run) -> None:
 
 
 def test_audit_exits_with_one_if_there_is_a_difference(
-    board: RunningBoard, vision: FakeNode, ask: Ask, run: Run
+    board: RunningBoard, vision: FakeNode, run: Run
 ) -> None:
     well = run("audit")
-    lease = ask("ada")
-    body = {"engine_id": "engine-of-vision", "found": "c1"}
-    board.call("POST", f"/leases/{lease.id}/active", body, token=board.hub_token)
-    FakeNode(board, "vision", gpus("vision", 2))
+    vision.found = (Found("c2", "gone", "lab:eve/", ("GPU-vision-1",), "running"),)
+    vision.report()
     bad = run("audit")
 
     assert (well.returncode, well.stdout) == (
@@ -113,7 +112,7 @@ def test_audit_exits_with_one_if_there_is_a_difference(
         "Ledger, nodes, hub and ClearML agree.\n",
     )
     assert bad.returncode == 1
-    assert "sees nothing of it" in bad.stdout
+    assert "c2 (lab:eve/) is running with lease gone" in bad.stdout
 
 
 def test_without_a_board_one_sentence_says_so(home: Path, run: Run) -> None:

@@ -153,3 +153,15 @@ def test_nonsense_is_refused_with_the_field_at_fault(board: RunningBoard) -> Non
     assert "body.request.key" in wrong.json()["message"]
     assert foreign.status_code == 400
     assert foreign.json()["message"] == "lab:eve/ is no lab of ada."
+
+
+def test_a_lab_whose_time_limit_is_over_is_ended(
+    board: RunningBoard, vision: FakeNode, ask: Ask
+) -> None:
+    lease = ask("ada", limit=1)
+    running = {"engine_id": "engine-of-vision", "found": "c1"}
+    hub(board, "POST", f"/leases/{lease.id}/active", running).raise_for_status()
+
+    state = board.until(lambda it: it.leases[0].state is LeaseState.RELEASING)
+
+    assert state.leases[0].reason == "its time limit is over"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,12 @@ import httpx
 import pytest
 from tests.waylab_board.conftest import EPOCH, hub
 
-from waylab_board.testing import FakeNode, RunningBoard, running_board, slots
+from waylab_board.choices import can_ever_fit
+from waylab_board.testing import FakeNode, RunningBoard, gpus, running_board, slots
 from waylab_board.wants import Entry, WantsError, request_of
-from waylab_ledger.values import DeviceKind, LeaseState, Selector
+from waylab_ledger.ledger import Ledger
+from waylab_ledger.values import DeviceKind, Found, LeaseState, NodeReport, Selector
+from waylab_ledger.views import NodePlan
 from waylab_ledger.wire import BoardState
 from waylab_site.model import Site
 from waylab_tracking.testing import Server, running_server
@@ -252,3 +256,42 @@ def test_a_node_that_joins_gets_keys_of_its_own_until_it_is_revoked(
     board.call("DELETE", f"/join-tokens/{token['id']}").raise_for_status()
     refused = httpx.post(login, json={}, auth=pair, trust_env=False)
     assert refused.status_code == 401
+
+
+def test_an_agent_is_told_to_end_a_job_that_an_admin_ends(
+    board: RunningBoard, jobs: Jobs, vision: FakeNode
+) -> None:
+    jobs.enqueue("vision", "train it")
+    board.until(lambda state: bool(state.leases))
+    [lease] = vision.report().grants
+    vision.board.take(lease.id, vision.epoch)
+    vision.board.activate(lease.id, engine_id="engine-of-vision", found="c1")
+    vision.found = (
+        Found("c1", lease.id, lease.request.holder.text, lease.devices, "running"),
+    )
+    assert vision.report().stop == ()
+
+    board.call("POST", f"/leases/{lease.id}/end", {}).raise_for_status()
+
+    orders = vision.report()
+    assert (orders.stop, orders.reasons) == ((lease.id,), {lease.id: "aborted"})
+    vision.found = ()
+    vision.report()
+    assert board.state().leases == ()
+
+
+def test_what_no_node_could_ever_serve_is_known_once_all_have_reported() -> None:
+    ledger, now = Ledger.open("memory://"), datetime.now(UTC)
+    ledger.declare([NodePlan("vision"), NodePlan("nlp")], now)
+    many = Selector(count=3, nodes=("vision",))
+    before = can_ever_fit(many, ledger.snapshot(now))
+    for node, devices in (("vision", gpus("vision", 2)), ("nlp", gpus("nlp", 4))):
+        ledger.epoch(f"agent:{node}", node, now)
+        ledger.report(NodeReport(node, node, now, devices, complete=True), now)
+    snapshot = ledger.snapshot(now)
+
+    assert before
+    assert not can_ever_fit(many, snapshot)
+    assert can_ever_fit(Selector(count=4), snapshot)
+    assert not can_ever_fit(Selector(count=5), snapshot)
+    ledger.close()

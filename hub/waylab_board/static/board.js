@@ -10,7 +10,7 @@ const PILLS = {
   active: ["in use", "text-bg-secondary"],
   releasing: ["ending", "text-bg-warning"],
   lost: ["out of sight", "text-bg-danger"],
-  unusable: ["not available", "text-bg-light"],
+  unusable: ["not available", "gpus-plain"],
 };
 const NODE_PILLS = {
   up: ["up", "gpus-green"],
@@ -153,6 +153,7 @@ function holder(lease) {
     "div",
     { class: "gpus-holder" },
     el("div", { class: "gpus-who" }, el("span", { class: "gpus-name", title: lease.user }, lease.user), el("span", { class: "gpus-what", title: holderText(lease) }, holderText(lease))),
+    lease.holder.startsWith("lab:") && lease.note && el("div", { class: "gpus-quiet gpus-note", title: lease.note }, lease.note),
     el("div", { class: "gpus-quiet" }, times(lease)),
     lease.reason && el("div", { class: "gpus-trouble" }, lease.reason),
     mayEnd(lease) && el("button", { type: "button", class: "btn btn-sm btn-outline-contrast gpus-end", "data-act": "end", "aria-label": `End ${lease.user}'s ${holderText(lease)}`, onclick: () => askEnd(lease) }, "End…"),
