@@ -181,3 +181,32 @@ def test_equal_notebooks_make_equal_bundles(
     hashes = {runs.artifacts(ann, one.task_id)[0].sha256 for one in (first, second)}
     frozen = bundles.freeze(notebook, files=[], root=tmp_path, into=tmp_path / "b")
     assert hashes == {frozen.sha256}
+
+
+def test_a_run_asks_for_gpus_and_its_repeat_does_too(
+    ann: Client, notebook: Path
+) -> None:
+    wish = Submission(notebook, "vision", gpus=2, gpu_model="A100")
+    first = submit(ann, wish).task_id
+    again = runs.rerun(ann, first).task_id
+
+    asked = [
+        {
+            name: item["value"]
+            for name, item in ann.call("tasks.get_by_id", {"task": task})["task"][
+                "hyperparams"
+            ]["Waylab"].items()
+        }
+        for task in (first, again)
+    ]
+
+    wanted = {"time_limit_seconds": "", "gpus": "2", "gpu_model": "A100"}
+    assert asked == [wanted, wanted]
+
+
+@pytest.mark.parametrize("gpus", [-1, 65])
+def test_a_number_of_gpus_that_nobody_has_is_refused(
+    ann: Client, notebook: Path, gpus: int
+) -> None:
+    with pytest.raises(SubmitError, match=f"number of GPUs is {gpus}"):
+        submit(ann, Submission(notebook, "vision", gpus=gpus))

@@ -48,7 +48,6 @@ from waylab_clearml.submit import (
     NOTEBOOK_TAG,
     OPTION_SECTION,
     PARAMETER_SECTION,
-    TIME_LIMIT,
     Draft,
     Submitted,
     hyperparams,
@@ -226,15 +225,10 @@ def rerun(  # noqa: PLR0913 - the contract of the lab and the CLI.
         }
         values = validate(declared, {**before, **(parameters or {})})
         options = (task.get("hyperparams") or {}).get(OPTION_SECTION) or {}
-        limit = str((options.get(TIME_LIMIT) or {}).get("value") or "")
         draft = Draft(
             name=name or run.name,
             project=run.project,
-            hyperparams=hyperparams(
-                declared,
-                values,
-                time_limit_seconds=int(limit) if limit.isdecimal() else None,
-            ),
+            hyperparams=hyperparams(declared, values, options),
             tags=run.tags,
             bundle=bundle,
             queue=target,

@@ -37,6 +37,9 @@ NOTEBOOK_TAG = "notebook"
 PARAMETER_SECTION = "Notebook"
 OPTION_SECTION = "Waylab"
 TIME_LIMIT = "time_limit_seconds"
+GPUS = "gpus"
+GPU_MODEL = "gpu_model"
+MOST_GPUS = 64
 BUNDLE_ARTIFACT = "bundle"
 KEY_TAG = "waylab-key:"
 ENTRY_POINT = "waylab_notebook.py"
@@ -59,7 +62,8 @@ class Submission:
     `queue` is a queue's name or id. `parameters` are values or text as typed; those
     left out keep the notebook's defaults. `files` lie below `root` (default: the
     notebook's folder). The `idempotency_key` is any text that is new for each wish to
-    run (default: a fresh one); `time_limit_seconds` None means no limit.
+    run (default: a fresh one); `time_limit_seconds` None means no limit. `gpus` and
+    `gpu_model` None leave it to the queue.
     """
 
     notebook: Path
@@ -71,6 +75,8 @@ class Submission:
     root: Path | None = None
     tags: tuple[str, ...] = ()
     time_limit_seconds: int | None = None
+    gpus: int | None = None
+    gpu_model: str | None = None
     idempotency_key: str | None = None
 
 
@@ -119,9 +125,7 @@ def submit(client: Client, submission: Submission) -> Submitted:
         draft = Draft(
             name=submission.name or default_name(notebook),
             project=submission.project,
-            hyperparams=hyperparams(
-                declared, values, time_limit_seconds=submission.time_limit_seconds
-            ),
+            hyperparams=hyperparams(declared, values, options_of(submission)),
             tags=submission.tags,
             bundle=bundle,
             queue=submission.queue,
@@ -138,13 +142,9 @@ def default_name(notebook: Path) -> str:
 def hyperparams(
     declared: Sequence[Parameter],
     values: Mapping[str, ParameterValue],
-    *,
-    time_limit_seconds: int | None,
+    options: Mapping[str, dict[str, str]],
 ) -> dict[str, dict[str, dict[str, str]]]:
     """Give the values as ClearML shows and edits them, section by section."""
-    if time_limit_seconds is not None and time_limit_seconds <= 0:
-        msg = f"The time limit is {time_limit_seconds} s, but must be above 0."
-        raise SubmitError(msg)
     own = {
         parameter.name: _item(
             PARAMETER_SECTION,
@@ -156,15 +156,39 @@ def hyperparams(
         for parameter in declared
         if parameter.name in values
     }
-    option = _item(
-        OPTION_SECTION,
-        TIME_LIMIT,
-        "" if time_limit_seconds is None else str(time_limit_seconds),
-        "Optional[int]",
-        "Seconds after which the run is ended; empty for no limit.",
-    )
-    found = {OPTION_SECTION: {TIME_LIMIT: option}}
+    found = {OPTION_SECTION: dict(options)}
     return {PARAMETER_SECTION: own, **found} if own else found
+
+
+def options_of(submission: Submission) -> dict[str, dict[str, str]]:
+    """Give what is asked of Waylab itself, as ClearML shows and edits it.
+
+    Raises:
+        SubmitError: a number makes no sense.
+    """
+    seconds, gpus = submission.time_limit_seconds, submission.gpus
+    if seconds is not None and seconds <= 0:
+        msg = f"The time limit is {seconds} s, but must be above 0."
+        raise SubmitError(msg)
+    if gpus is not None and not 0 <= gpus <= MOST_GPUS:
+        msg = f"The number of GPUs is {gpus}, but must be 0 to {MOST_GPUS}."
+        raise SubmitError(msg)
+    wanted = (
+        (TIME_LIMIT, seconds, "Seconds after which the run is ended; empty: no limit."),
+        (GPUS, gpus, "GPUs that the run needs; empty: as many as its queue says."),
+        (GPU_MODEL, submission.gpu_model, "A part of the GPUs' model; empty: any."),
+    )
+    return {
+        name: _item(
+            OPTION_SECTION,
+            name,
+            "" if value is None else str(value),
+            "Optional[str]" if name == GPU_MODEL else "Optional[int]",
+            text,
+        )
+        for name, value, text in wanted
+        if value is not None or name == TIME_LIMIT
+    }
 
 
 def record_and_enqueue(client: Client, draft: Draft) -> Submitted:

@@ -45,6 +45,14 @@ def run(  # noqa: PLR0913, PLR0917 - one argument per option.
         int | None,
         typer.Option(help="End the run after so many seconds.", metavar="SECONDS"),
     ] = None,
+    gpus: Annotated[
+        int | None,
+        typer.Option(help="GPUs that it needs (default: as many as the queue says)."),
+    ] = None,
+    gpu_model: Annotated[
+        str | None,
+        typer.Option(help="A part of the GPUs' model, as A100.", metavar="MODEL"),
+    ] = None,
     tag: Annotated[
         list[str] | None, typer.Option(help="A tag; may be given several times.")
     ] = None,
@@ -73,6 +81,8 @@ def run(  # noqa: PLR0913, PLR0917 - one argument per option.
                 root=root,
                 tags=tuple(tag or ()),
                 time_limit_seconds=time_limit,
+                gpus=gpus,
+                gpu_model=gpu_model,
             ),
         )
         report(client, submitted, wait=wait, as_json=as_json)
