@@ -46,7 +46,7 @@ types: setup-dev ## Check types.
 # Two at a time: most of them wait for programs that they have started.
 unit: setup-dev ## Run the tests, the slow ones included.
 	$(JLPM) test
-	$(BIN)/pytest -n 2 --dist loadfile $(PYTEST_ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 e2e: setup-dev browser ## Run only the tests that start the whole of Waylab.
 	$(BIN)/pytest -m e2e $(PYTEST_ARGS)
