@@ -40,6 +40,7 @@ from waylab_spawner.options import Choice
 _log = logging.getLogger(__name__)
 
 _GRACE_SECONDS = 0.15
+_TELL_SECONDS = 3.0
 _RETRY_SECONDS = 5.0
 _GONE = (LeaseState.RELEASED,)
 
@@ -250,7 +251,12 @@ class Desk:
 
     async def _tell(self, tell: Callable[[BoardClient], Awaitable[object]]) -> bool:
         try:
-            await tell(await self.board())
+            # Nobody waits long for the board to hear of what has happened already.
+            async with asyncio.timeout(_TELL_SECONDS):
+                await tell(await self.board())
+        except TimeoutError:
+            _log.warning("The board does not hear: it is told again later.")
+            return False
         except (BoardAway, BoardUnreachable, BoardForbids) as error:
             _log.warning("The board is not told now: %s", error)
             return False

@@ -10,6 +10,7 @@ from uuid import uuid4
 
 from jupyterhub.spawner import Spawner
 from jupyterhub.utils import maybe_future
+from sqlalchemy.orm import object_session
 from traitlets import default
 
 from waylab_ledger.client import BoardClient
@@ -84,6 +85,11 @@ class WaylabSpawner(SiteTraits, Spawner):  # type: ignore[misc]
 
         return read
 
+    @default("apply_user_options")
+    def _default_apply_user_options(self) -> Any:
+        # `run_pre_spawn_hook` judges them: an error there is told without a traceback.
+        return lambda spawner, options: None
+
     @default("default_url")
     def _default_url_is_the_lab(self) -> str:
         return "/lab"
@@ -115,8 +121,10 @@ class WaylabSpawner(SiteTraits, Spawner):  # type: ignore[misc]
             SpawnException: the lab does not start now; the text is for its user.
         """
         options: dict[str, object] = self.user_options or {}
-        # A lease is for one start only, and JupyterHub repeats options.
-        self.user_options = self.orm_spawner.user_options = remembered(options)
+        if "lease" in options:
+            # It is for one start only, and JupyterHub repeats options.
+            self.user_options = self.orm_spawner.user_options = remembered(options)
+            self._commit()
         try:
             choice = choose(options, self.offers)
             self._order = await self._prepare(choice)
@@ -192,6 +200,7 @@ class WaylabSpawner(SiteTraits, Spawner):  # type: ignore[misc]
             return known
         url = await wait_for_answer(self._lab, known, self.server.base_url)
         self.orm_spawner.state = self.get_state()
+        self._commit()
         return url
 
     def load_state(self, state: dict[str, Any]) -> None:
@@ -225,6 +234,12 @@ class WaylabSpawner(SiteTraits, Spawner):  # type: ignore[misc]
         self._told_active = True
         self._forgotten = False
         self._steps = Steps()
+
+    def _commit(self) -> None:
+        # JupyterHub rolls back what is left unsaved at the end of any request.
+        session = object_session(self.orm_spawner)
+        if session is not None:
+            session.commit()
 
     async def _prepare(self, choice: Choice) -> Order:
         devices: tuple[str, ...] = ()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -22,4 +23,11 @@ def tidy() -> Iterator[None]:
 
 def _asking() -> bool:
     """Tell whether a call to an engine still hangs on a thread of its own."""
-    return any(thread.name.startswith("engine ") for thread in threading.enumerate())
+    frames = sys._current_frames()
+    at = {
+        frames[thread.ident].f_code.co_name
+        for thread in threading.enumerate()
+        if thread.name.startswith("engine ") and thread.ident in frames
+    }
+    # A pool's thread that has nothing to do waits in `_worker`.
+    return bool(at - {"_worker"})

@@ -126,6 +126,8 @@ def test_no_free_device_gives_a_ticket_and_the_turn_starts_the_lab(
     _ends(site, first)
     site.hub.wait_ready(second)
     assert site.held() == {"lab:bob/": "active"}
+    # JupyterHub repeats a user's options: a lease is for one start only.
+    assert (site.hub.server(second) or {})["user_options"] == {"profile": "two"}
     _ends(site, second)
     assert site.held() == {}
 
