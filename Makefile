@@ -43,10 +43,10 @@ types: setup-dev ## Check types.
 	$(BIN)/mypy
 	$(JLPM) tsc --noEmit
 
-# Two at a time: most of them wait for programs that they have started.
+# Three at a time: most of them wait for programs that they have started.
 unit: setup-dev ## Run the tests, the slow ones included.
 	$(JLPM) test
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 e2e: setup-dev browser ## Run only the tests that start the whole of Waylab.
 	$(BIN)/pytest -m e2e $(PYTEST_ARGS)

@@ -91,7 +91,8 @@ def restart(
 
 def doctor(as_json: AsJson = False) -> None:
     """Check this machine, the state folder and what runs; exit 1 if one is bad."""
-    from waylab_hub.doctor import Verdict, examine  # noqa: PLC0415
+    from waylab_hub.checks import Verdict  # noqa: PLC0415
+    from waylab_hub.doctor import examine  # noqa: PLC0415
     from waylab_hub.settings import Environment  # noqa: PLC0415
 
     with _failing(as_json):

@@ -7,17 +7,17 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 import httpx
 
 from waylab_hub import control, ports
+from waylab_hub.checks import Check, Verdict
+from waylab_hub.engine_checks import engine_checks
 from waylab_hub.errors import ControlError, StartError
 from waylab_hub.places import proxy_command, templates_root
-from waylab_hub.programs import tracking_url
+from waylab_hub.programs import BOARD, TRACKING, board_url, tracking_url
 from waylab_hub.reachable import check_reachable
 from waylab_hub.settings import Environment
 from waylab_site.errors import SiteError, StateError
@@ -29,23 +29,6 @@ _OLDEST_PYTHON = (3, 11)
 _OLDEST_NODE = 20
 _LEAST_FREE_GIB = 2.0
 _OK = 200
-
-
-class Verdict(StrEnum):
-    """How a check ended."""
-
-    OK = "ok"
-    WARNING = "warning"
-    BAD = "bad"
-
-
-@dataclass(frozen=True)
-class Check:
-    """One thing that was looked at."""
-
-    name: str
-    verdict: Verdict
-    text: str
 
 
 def examine(root: Path, environment: Environment) -> Iterator[Check]:
@@ -65,6 +48,7 @@ def examine(root: Path, environment: Environment) -> Iterator[Check]:
     yield _disk(state)
     yield _guarded("site", lambda: _site(state))
     yield _accounts(state, environment)
+    yield from engine_checks(state)
     yield from _running(state, environment)
 
 
@@ -196,16 +180,19 @@ def _running(state: State, environment: Environment) -> Iterator[Check]:
         yield Check(name, Verdict.OK if ready else Verdict.BAD, text)
     kept = ports.read(state.ports_file)
     if kept is not None:
-        yield _guarded("tracking ping", lambda: _ping(tracking_url(kept)))
+        ping = f"{tracking_url(kept)}/debug.ping"
+        yield _guarded("tracking ping", lambda: _ping(ping, TRACKING))
+        health = f"{board_url(kept)}/health"
+        yield _guarded("board ping", lambda: _ping(health, BOARD))
 
 
-def _ping(url: str) -> str:
+def _ping(url: str, program: str) -> str:
     try:
-        response = httpx.get(f"{url}/debug.ping", timeout=5.0, trust_env=False)
+        response = httpx.get(url, timeout=5.0, trust_env=False)
     except httpx.HTTPError as error:
-        msg = f"{url} does not answer ({error}): `waylab restart tracking`."
+        msg = f"{url} does not answer ({error}): `waylab restart {program}`."
         raise StartError(msg) from error
     if response.status_code != _OK:
-        msg = f"{url} answers {response.status_code}: `waylab restart tracking`."
+        msg = f"{url} answers {response.status_code}: `waylab restart {program}`."
         raise StartError(msg)
     return f"{url} answers"

@@ -15,6 +15,7 @@ from waylab_hub.errors import StartError
 from waylab_hub.ports import LOOPBACK
 from waylab_rig.places import Places
 from waylab_rig.requirements import requirements
+from waylab_site.inventory import Inventory, job_devices
 from waylab_site.model import HUB_NODE, Node, Site
 from waylab_spawner.offers import NodePlace, PlaceKind
 
@@ -49,15 +50,20 @@ def engines_of(site: Site, folder: Path) -> tuple[NodeEngine, ...]:
     return tuple(_engine_of(node, site, folder) for node in site.nodes)
 
 
-def places_of(engines: Sequence[NodeEngine]) -> tuple[NodePlace, ...]:
+def places_of(
+    engines: Sequence[NodeEngine], inventory: Inventory
+) -> tuple[NodePlace, ...]:
     """Give the nodes that run labs, as the spawner wants to know them.
+
+    `inventory` is what the hub's machine has, for labs that are processes there.
 
     The hub's machine runs labs without a GPU also where it is none of the nodes.
     """
     places = [_place(engine) for engine in engines if engine.address is not None]
     local = next((engine.node for engine in engines if engine.node.is_local), None)
     if not places or (local and not any(place.node == local.name for place in places)):
-        places.append(NodePlace(node=local.name if local else HUB_NODE))
+        gpus = local is not None and bool(job_devices(local, inventory))
+        places.append(NodePlace(node=local.name if local else HUB_NODE, gpus=gpus))
     return tuple(places)
 
 

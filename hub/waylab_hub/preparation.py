@@ -116,7 +116,7 @@ def write_hub_settings(prepared: Prepared, site: Site) -> None:
         tracking_port=chosen.tracking,
         board_port=chosen.board,
         internal_address=chosen.internal,
-        places=places_of(prepared.engines),
+        places=places_of(prepared.engines, prepared.inventory),
         board_token=state.secret("board-token"),
         board_token_file=state.secret_file("board-token"),
         cookie_secret=state.secret("cookie-secret"),

@@ -17,6 +17,7 @@ from waylab_hub.assemble import SUPERVISOR
 from waylab_hub.engines import drop_address, hold_address
 from waylab_hub.errors import ControlError, HubError
 from waylab_hub.hub_api import HubApi
+from waylab_hub.lab_containers import end_containers
 from waylab_hub.preparation import Prepared, base_environment, write_hub_settings
 from waylab_hub.programs import (
     BOARD,
@@ -235,6 +236,9 @@ class Running:
         )
         if left:
             self._say(f"Processes {left} of labs do not end: look at them with ps.")
+        engines = self._prepared.engines
+        for sentence in await asyncio.to_thread(end_containers, engines, site_id):
+            self._say(sentence)
 
     def _tell_ready(self) -> None:
         for engine in self._prepared.engines:

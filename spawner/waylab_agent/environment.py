@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from waylab_agent.processes import LEASE_MARK, MARK
+from waylab_agent.processes import MARK
 from waylab_agent.tasks import Wishes
+from waylab_engine.marks import LEASE_MARK
 
 PASSED_ON = (
     "LANG",

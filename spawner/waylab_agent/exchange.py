@@ -66,6 +66,7 @@ class Exchange:
             engine_id=seen.engine_id,
             utilisation=dict(inventory.utilisation),
             trouble=" ".join(filter(None, (seen.trouble, inventory.trouble))),
+            processes=seen.processes,
         )
         orders = self._gate.report(report)
         self._due = now + self._every

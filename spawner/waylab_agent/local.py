@@ -10,6 +10,7 @@ from waylab_agent.journal import JobEntry, JobFolder, Phase, ProcessId
 from waylab_agent.launch import Record
 from waylab_agent.means import Place
 from waylab_agent.runtime import Running, Sighting
+from waylab_engine.marks import scope
 from waylab_ledger.values import Found, Proof, ProofKind
 
 REAP_GRACE_SECONDS = 10.0
@@ -22,7 +23,7 @@ class LocalRuntime:
     def __init__(self, place: Place) -> None:
         """Nothing is started before `start`."""
         self._place = place
-        self._scope = f"{place.settings.site_id}/{place.settings.node}"
+        self._scope = scope(place.settings.site_id, place.settings.node)
         self._shims: dict[str, Popen[bytes]] = {}
         self._reaping: dict[str, float] = {}
 
@@ -73,10 +74,7 @@ class LocalRuntime:
         self._shims.pop(entry.claim, None)
 
     def sight(self) -> Sighting:
-        """Find all processes that name a lease of this node's jobs.
-
-        Labs of processes bear no lease's mark: only their spawner knows about them.
-        """
+        """Find all processes that name a lease of this node, of labs and jobs alike."""
         found = tuple(
             Found(
                 id=f"processes-{lease}",
@@ -89,7 +87,7 @@ class LocalRuntime:
         )
         seen = {one.lease for one in found}
         self._reaping = {k: v for k, v in self._reaping.items() if k in seen}
-        return Sighting(found=found, complete=True)
+        return Sighting(found=found, complete=True, processes=True)
 
     def reap(self, found: Found) -> None:
         """Ask all processes of a lease to end; after a grace, end them."""

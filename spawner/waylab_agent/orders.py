@@ -6,7 +6,6 @@ import os
 import sys
 from pathlib import Path
 
-from waylab_agent import processes
 from waylab_agent.environment import (
     BEGIN_NAME,
     CONFIG_NAME,
@@ -23,6 +22,7 @@ from waylab_agent.tasks import wishes
 from waylab_clearml.credentials import Credentials
 from waylab_clearml.environment import sdk_environment
 from waylab_clearml.verdict import FILE_NAME
+from waylab_engine.marks import lease_mark, scope
 from waylab_ledger.values import Holder
 
 BEGIN = Path(__file__).with_name("begin.py")
@@ -44,7 +44,7 @@ def for_processes(place: Place, entry: JobEntry) -> Order:
     work = cache / "jobs" / entry.task_id
     worker = worker_of(place, entry)
     kind = f"python{sys.version_info[0]}.{sys.version_info[1]}"
-    scope = f"{settings.site_id}/{settings.node}"
+    here = scope(settings.site_id, settings.node)
     holder = str(Holder.job(entry.task_id))
     return Order(
         argv=(sys.executable, str(BEGIN)),
@@ -54,9 +54,7 @@ def for_processes(place: Place, entry: JobEntry) -> Order:
             Who(entry.task_id, entry.claim, worker, account.name, work),
             home=account.home,
             devices=entry.grant.devices,
-            lease=processes.lease_mark(
-                scope, entry.grant.id, holder, entry.grant.devices
-            ),
+            lease=lease_mark(here, entry.grant.id, holder, entry.grant.devices),
         ),
         claim=entry.claim,
         home=account.home,

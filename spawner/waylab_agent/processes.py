@@ -5,22 +5,19 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 
 from waylab_agent.journal import ProcessId
+from waylab_engine.marks import read_mark
 
 MARK = "WAYLAB_JOB_CLAIM"
 """Variable in the environment of every process of a job; its value is the claim."""
 
-LEASE_MARK = "WAYLAB_JOB_LEASE"
-"""Variable of the same; `<site>/<node>|<lease>|<holder>|<device>,…`."""
-
 _START_TICKS_FIELD = 22
 _FIELDS_BEFORE_STATE = 2
-_PARTS_OF_A_MARK = 3
 
 
 def identify(pid: int) -> ProcessId | None:
@@ -67,19 +64,14 @@ def marked(claim: str) -> list[psutil.Process]:
     ]
 
 
-def lease_mark(scope: str, lease: str, holder: str, devices: Sequence[str]) -> str:
-    """Give the value of `LEASE_MARK`; `scope` is `<site>/<node>`."""
-    return "|".join((scope, lease, holder, ",".join(devices)))
-
-
 def leased(scope: str) -> dict[str, tuple[str, tuple[str, ...]]]:
     """Give holder and devices of each lease that living processes name."""
     found = {}
     for process in _others():
-        mark = _lease_of(process.pid, scope)
+        mark = read_mark(_environment(process.pid), scope)
         if mark is not None and _lives(process):
             lease, holder, devices = mark
-            found[lease] = (holder, tuple(filter(None, devices.split(","))))
+            found[lease] = (holder, devices)
     return found
 
 
@@ -88,20 +80,10 @@ def of_lease(scope: str, lease: str) -> list[psutil.Process]:
     return [
         process
         for process in _others()
-        if (mark := _lease_of(process.pid, scope)) is not None
+        if (mark := read_mark(_environment(process.pid), scope)) is not None
         and mark[0] == lease
         and _lives(process)
     ]
-
-
-def _lease_of(pid: int, scope: str) -> tuple[str, str, str] | None:
-    prefix = f"{LEASE_MARK}={scope}|".encode()
-    for variable in _environment(pid):
-        if variable.startswith(prefix):
-            parts = variable.removeprefix(prefix).decode(errors="replace").split("|")
-            if len(parts) == _PARTS_OF_A_MARK:
-                return parts[0], parts[1], parts[2]
-    return None
 
 
 def ask(processes: list[psutil.Process]) -> None:

@@ -34,13 +34,14 @@ class Sighting:
     """What a runtime sees of labs and jobs on the node.
 
     `complete` says that nothing is missing of what this agent, or the node's engine,
-    is asked for.
+    is asked for. `processes` says that processes of labs would be among it.
     """
 
     found: tuple[Found, ...] = ()
     complete: bool = False
     engine_id: str | None = None
     trouble: str = ""
+    processes: bool = False
 
 
 class Runtime(Protocol):

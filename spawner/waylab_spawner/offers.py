@@ -17,13 +17,17 @@ class PlaceKind(StrEnum):
     """How a node runs labs."""
 
     PROCESS = "process"
-    """As processes on the hub's own machine; without GPUs."""
+    """As processes on the hub's own machine."""
     ENGINE = "engine"
     """As containers of the node's engine."""
 
 
 class NodePlace(BaseModel):
-    """A node that runs labs; `host` is where its published ports are reached."""
+    """A node that runs labs; `host` is where its published ports are reached.
+
+    `gpus` says whether labs that are processes can hold GPUs there. Those of an engine
+    can wherever the ledger finds some.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -33,6 +37,7 @@ class NodePlace(BaseModel):
     engine_tls: str | None = None
     host: str = "127.0.0.1"
     simulated: bool = False
+    gpus: bool = False
 
 
 @dataclass(frozen=True)
@@ -85,7 +90,7 @@ def _can(
     place: NodePlace, gpus: int, images: tuple[Image, ...], image: Image | None
 ) -> bool:
     if place.kind is PlaceKind.PROCESS:
-        return gpus == 0 and image is None
+        return image is None and (gpus == 0 or place.gpus)
     return image in images if image is not None else bool(images)
 
 

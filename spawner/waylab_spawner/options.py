@@ -149,8 +149,8 @@ def _profile(name: str, available: Sequence[Profile], offers: Offers) -> Profile
     names = ", ".join(profile.name for profile in available)
     if any(profile.name == name for profile in offers.profiles):
         msg = (
-            f"The profile {name!r} needs a container engine and an image on one of its "
-            f"nodes, and there is none: choose one of {names}."
+            f"The profile {name!r} needs a GPU, or a container engine and an image, on "
+            f"one of its nodes, and there is none: choose one of {names}."
         )
         raise OptionsError(msg)
     msg = f"There is no profile {_show(name)}: choose one of {names}."

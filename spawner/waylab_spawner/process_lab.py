@@ -14,6 +14,8 @@ from typing import Any
 from jupyterhub.spawner import LocalProcessSpawner
 from jupyterhub.utils import random_port
 
+from waylab_engine.marks import LEASE_MARK, lease_mark, scope
+from waylab_engine.plans import visible
 from waylab_ledger.values import Proof, ProofKind
 from waylab_site.accounts import Account, Accounts
 from waylab_site.errors import AccountError
@@ -175,7 +177,21 @@ class ProcessLab(LocalProcessSpawner):  # type: ignore[misc]
             **self.get_env(),
             **ours,
             **config,
+            **self._devices(order),
             **order.environment,
+        }
+
+    def _devices(self, order: Order) -> dict[str, str]:
+        """Let the lab see the devices of its lease, and bear its mark."""
+        if not order.lease:
+            return {}
+        here = scope(self._surroundings.site_id, order.place.node)
+        mark = lease_mark(here, order.lease, str(order.holder), order.devices)
+        gpus = ",".join(visible(order.devices))
+        return {
+            "CUDA_VISIBLE_DEVICES": gpus,
+            "NVIDIA_VISIBLE_DEVICES": gpus or "void",
+            LEASE_MARK: mark,
         }
 
     def _popen(self, account: Account, environment: dict[str, str]) -> None:

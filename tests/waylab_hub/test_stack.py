@@ -103,7 +103,8 @@ def test_the_doctor_finds_nothing_bad(waylab: Waylab) -> None:
     checks = {check["name"]: check["verdict"] for check in waylab.json("doctor")}
 
     assert "bad" not in {v for name, v in checks.items() if name != "lab extension"}
-    assert checks["tracking ping"] == "ok"
+    assert checks["tracking ping"] == checks["board ping"] == "ok"
+    assert checks["engine of local"] == "ok"
 
 
 def test_a_second_start_is_refused_with_one_sentence(waylab: Waylab) -> None:

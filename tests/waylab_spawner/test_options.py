@@ -127,7 +127,9 @@ def test_an_image_and_a_node_narrow_each_other() -> None:
 
 def test_profiles_with_a_gpu_are_not_offered_to_processes() -> None:
     assert HERE.available == (SMALL, LARGE)
-    with pytest.raises(OptionsError, match="needs a container engine and an image"):
+    with pytest.raises(
+        OptionsError, match="needs a GPU, or a container engine and an image"
+    ):
         choose({"profile": "one"}, HERE)
     with pytest.raises(OptionsError, match="no profile for a lab that can run here"):
         choose({}, Offers((ONE,)))

@@ -88,7 +88,7 @@ def test_a_lab_starts_survives_the_hub_and_ends(hub: Hub) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"profile": "gpu"}, "needs a container engine"),
+        ({"profile": "gpu"}, "needs a GPU, or a container engine"),
         ({"image": "evil"}, "are processes here and have no image"),
         ({"privileged": True}, "The option 'privileged'"),
     ],
