@@ -48,7 +48,7 @@
   function untilText(iso) {
     const end = new Date(iso);
     const today = end.toDateString() === new Date().toDateString();
-    return end.toLocaleString([], today
+    return end.toLocaleString("en-GB", today
       ? { hour: "2-digit", minute: "2-digit" }
       : { weekday: "short", hour: "2-digit", minute: "2-digit" });
   }
