@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import tarfile
 import threading
 from collections.abc import Iterator
@@ -12,7 +11,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from waylab_board.testing import RunningBoard, running_board
+from tests.waylab_spawner.ground import running_ground
+
+from waylab_board.testing import RunningBoard
 from waylab_engine import found
 from waylab_engine.engine import Engine
 from waylab_engine.names import container_name
@@ -21,7 +22,6 @@ from waylab_ledger.values import Device, DeviceKind, Holder, NodeReport
 from waylab_rig.rig import REFERENCE, RunningEngine, of_node, start_engine
 from waylab_site.model import Site
 from waylab_spawner.testing import Hub
-from waylab_tracking.testing import running_server
 
 SITE_ID = "spawntest"
 GIB = 1024**3
@@ -234,40 +234,15 @@ def running_site(root: Path, **traits: Any) -> Iterator[DockerSite]:
         }
         with engines["vision"].engine() as client:
             address = client.gateway()
-        tracking = stack.enter_context(running_server(root / "tracking"))
-        key_file = root / "system.json"
-        access, secret = tracking.system
-        key_file.write_text(json.dumps({"access_key": access, "secret_key": secret}))
         (root / "hub").mkdir()
         hub = Hub(root / "hub", {}, address=address)
-        secret_file = root / "oauth-secret"
-        secret_file.write_text("s" * 64)
-        board = stack.enter_context(
-            running_board(
-                root / "board",
-                site,
-                hub_api_url=hub.api_url,
-                oauth_client_id="service-gpus",
-                oauth_secret_file=str(secret_file),
-            )
-        )
-        secret_file.write_text(board.hub_token)
-        board.restart()
-        hub.services = [board_service(board)]
-        hub.roles = ROLES
+        board = stack.enter_context(running_ground(root, site, hub))
         hub.traits = {
+            **hub.traits,
             "site_id": SITE_ID,
-            "profiles": [p.model_dump(mode="json") for p in site.profiles],
-            "images": [i.model_dump(mode="json") for i in site.images],
             "places": [_place(name, engines[name]) for name in NODES],
             "homes": str(root),
             "lab_logs": str(root),
-            "tracking_api_url": tracking.url,
-            "tracking_web_url": tracking.url,
-            "tracking_files_url": tracking.files_url,
-            "tracking_key_file": str(key_file),
-            "board_url": board.url,
-            "board_token_file": str(board.hub_token_file),
             "start_timeout": 90,
             **traits,
         }
@@ -286,26 +261,3 @@ def _place(name: str, engine: RunningEngine) -> dict[str, Any]:
         "host": engine.address.host,
         "simulated": True,
     }
-
-
-def board_service(board: RunningBoard) -> dict[str, Any]:
-    return {
-        "name": "gpus",
-        "url": f"http://127.0.0.1:{board.port}",
-        "api_token": board.hub_token,
-        "oauth_client_id": "service-gpus",
-        "oauth_redirect_uri": "/services/gpus/oauth_callback",
-        "oauth_no_confirm": True,
-        "oauth_client_allowed_scopes": ["access:services!service=gpus"],
-        "display": False,
-    }
-
-
-ROLES: list[dict[str, Any]] = [
-    {"name": "user", "scopes": ["self", "access:services!service=gpus"]},
-    {
-        "name": "gpus",
-        "services": ["gpus"],
-        "scopes": ["list:users", "read:users", "read:groups", "servers"],
-    },
-]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -14,10 +13,10 @@ from datetime import UTC, datetime
 
 import psutil
 import pytest
-from tests.waylab_spawner.docker_site import ROLES, board_service
+from tests.waylab_spawner.ground import running_ground
 
 from waylab_agent.processes import leased
-from waylab_board.testing import RunningBoard, running_board
+from waylab_board.testing import RunningBoard
 from waylab_engine.marks import scope
 from waylab_hub.testing import open_folder, remove_accounts
 from waylab_ledger.client import LedgerError
@@ -26,7 +25,6 @@ from waylab_rig.devices import of_node
 from waylab_site.model import Site
 from waylab_spawner import processes
 from waylab_spawner.testing import Hub, NotHere, proxy_program, wait_for
-from waylab_tracking.testing import running_server
 
 try:
     proxy_program()
@@ -129,39 +127,16 @@ def ground() -> Iterator[Ground]:
         stack.callback(remove_accounts, root / "homes")
         for name in ("logs", "homes", "hub"):
             (root / name).mkdir()
-        tracking = stack.enter_context(running_server(root / "tracking"))
-        access, secret = tracking.system
-        key_file = root / "system.json"
-        key_file.write_text(json.dumps({"access_key": access, "secret_key": secret}))
         hub = Hub(root / "hub", {})
-        secret_file = root / "oauth-secret"
-        secret_file.write_text("s" * 64)
-        board = stack.enter_context(
-            running_board(
-                root / "board",
-                SITE,
-                hub_api_url=hub.api_url,
-                oauth_client_id="service-gpus",
-                oauth_secret_file=str(secret_file),
-            )
-        )
-        secret_file.write_text(board.hub_token)
-        board.restart()
-        hub.services, hub.roles = [board_service(board)], ROLES
+        board = stack.enter_context(running_ground(root, SITE, hub))
         hub.traits = {
+            **hub.traits,
             "site_id": SITE_ID,
-            "profiles": [p.model_dump(mode="json") for p in SITE.profiles],
             "places": [{"node": NODE, "gpus": True}],
             "homes": str(root / "homes"),
             "isolated": os.geteuid() == 0,
             "lab_logs": str(root / "logs"),
             "notebook_templates": str(root),
-            "tracking_api_url": tracking.url,
-            "tracking_web_url": tracking.url,
-            "tracking_files_url": tracking.files_url,
-            "tracking_key_file": str(key_file),
-            "board_url": board.url,
-            "board_token_file": str(board.hub_token_file),
             "start_timeout": 60,
         }
         stack.callback(

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
-from tests.waylab_spawner.docker_site import ROLES, SITE, board_service
+from tests.waylab_spawner.docker_site import SITE
+from tests.waylab_spawner.ground import running_ground
 
-from waylab_board.testing import FakeNode, RunningBoard, gpus, running_board
+from waylab_board.testing import FakeNode, RunningBoard, gpus
 from waylab_ledger.values import Holder, Request, Selector
 from waylab_ledger.wire import encode
 from waylab_site.model import Site
 from waylab_spawner.testing import Hub, NotHere, proxy_program
-from waylab_tracking.testing import running_server
 
 CHROMIUM = shutil.which("chromium")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
@@ -39,30 +38,12 @@ def parts(
     root = tmp_path_factory.mktemp("site")
     site = Site.model_validate(SITE)
     with ExitStack() as stack:
-        tracking = stack.enter_context(running_server(root / "tracking"))
-        access, secret = tracking.system
-        (root / "key.json").write_text(
-            json.dumps({"access_key": access, "secret_key": secret})
-        )
         (root / "hub").mkdir()
         hub = Hub(root / "hub", {})
-        secret_file = root / "oauth"
-        secret_file.write_text("s" * 64)
-        board = stack.enter_context(
-            running_board(
-                root / "board",
-                site,
-                hub_api_url=hub.api_url,
-                oauth_client_id="service-gpus",
-                oauth_secret_file=str(secret_file),
-            )
-        )
-        secret_file.write_text(board.hub_token)
-        board.restart()
-        hub.services, hub.roles = [board_service(board)], ROLES
+        board = stack.enter_context(running_ground(root, site, hub))
         hub.traits = {
+            **hub.traits,
             "site_id": "page",
-            "profiles": [p.model_dump(mode="json") for p in site.profiles],
             "images": [i.model_dump(mode="json") for i in site.images[:1]],
             "places": [
                 {
@@ -73,10 +54,6 @@ def parts(
                 }
                 for node in site.nodes
             ],
-            "tracking_api_url": tracking.url,
-            "tracking_key_file": str(root / "key.json"),
-            "board_url": board.url,
-            "board_token_file": str(board.hub_token_file),
         }
         stack.callback(hub.stop)
         hub.start()
