@@ -8,22 +8,21 @@ import pwd
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from waylab_spawner.testing import free_port, wait_for
+
 READY = re.compile(r"^Waylab is ready: (http://127\.0\.0\.1:\d+)$", re.MULTILINE)
 _START_SECONDS = 120.0
 _STOP_SECONDS = 90.0
-_PAUSE_SECONDS = 0.05
 
 
 class Waylab:
@@ -81,7 +80,7 @@ class Waylab:
                 cwd=self.root.parent,
             )
         process = self._process
-        until(
+        wait_for(
             lambda: READY.search(self.printed()) or process.poll() is not None,
             _START_SECONDS,
             self.printed,
@@ -183,17 +182,14 @@ class Browser:
             page = self.client.get(f"/user/{name}/lab")
             return None if "This page goes there by itself" in page.text else page
 
-        found = until(settled, _START_SECONDS, lambda: f"The lab of {name} is pending.")
-        if not isinstance(found, httpx.Response):
-            raise TypeError(found)
-        return found
+        return wait_for(settled, _START_SECONDS, lambda: f"{name}'s lab is pending.")
 
     def stop_lab(self, name: str) -> None:
         """Stop the lab and wait until it is gone."""
         path = f"/hub/api/users/{name}"
         headers = {"X-XSRFToken": self.xsrf}
         self.client.delete(f"{path}/server", headers=headers).raise_for_status()
-        until(
+        wait_for(
             lambda: not self.client.get(path).json()["servers"],
             _STOP_SECONDS,
             lambda: f"The lab of {name} does not end.",
@@ -239,31 +235,6 @@ def remove_accounts(homes: Path) -> None:
             subprocess.run(  # noqa: S603 - the name is of the account database.
                 ["/usr/sbin/userdel", entry.pw_name], check=True, capture_output=True
             )
-
-
-def free_port() -> int:
-    """Give a port that is free now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-    return port
-
-
-def until(
-    condition: Callable[[], object], seconds: float, explain: Callable[[], str]
-) -> object:
-    """Wait for something true and give it.
-
-    Raises:
-        TimeoutError: it is not true in time.
-    """
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        if time.monotonic() > deadline:
-            msg = f"Not within {seconds:g} s. {explain()}"
-            raise TimeoutError(msg)
-        time.sleep(_PAUSE_SECONDS)
-    return found
 
 
 def _command() -> str:

@@ -307,7 +307,7 @@ def free_port() -> int:
 
 
 def wait_for(
-    condition: Callable[[], T], seconds: float, explain: Callable[[], str]
+    condition: Callable[[], T | None], seconds: float, explain: Callable[[], str]
 ) -> T:
     """Wait for something true and give it.
 

@@ -14,7 +14,8 @@ import httpx
 from tests.benchmarks.measure import Pair, Report, Setting, alternate, wait_for
 from tests.benchmarks.stock_hub import StockHub
 
-from waylab_hub.testing import Browser, Waylab, free_port, remove_accounts
+from waylab_hub.testing import Browser, Waylab, remove_accounts
+from waylab_spawner.testing import free_port
 
 PASSWORD = "correct horse battery"  # noqa: S105 - made up here.
 OURS, STOCK, WITH_IRI = "ours", "stock", "stock with rfc3987_syntax"

@@ -11,7 +11,8 @@ from pathlib import Path
 from tests.benchmarks.measure import Pair, Report, Setting, alternate
 from tests.benchmarks.stock_hub import StockHub
 
-from waylab_hub.testing import Waylab, free_port, remove_accounts
+from waylab_hub.testing import Waylab, remove_accounts
+from waylab_spawner.testing import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 SET_UP, UP, STOCK = "set-up with nothing to do", "waylab up", "stock JupyterHub"

@@ -16,7 +16,7 @@ import httpx
 from tests.benchmarks.measure import wait_for
 
 from waylab_hub.places import proxy_command
-from waylab_hub.testing import free_port
+from waylab_spawner.testing import free_port
 
 CONFIGURATION = """\
 import json, os

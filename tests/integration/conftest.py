@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from waylab_hub.testing import free_port, open_folder, remove_accounts
+from waylab_hub.testing import open_folder, remove_accounts
+from waylab_spawner.testing import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 PASSWORD = "a password for tests"  # noqa: S105 - of a throw-away site

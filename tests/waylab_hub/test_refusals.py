@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from waylab_hub.testing import free_port, open_folder
+from waylab_hub.testing import open_folder
 from waylab_site.state import State
+from waylab_spawner.testing import free_port
 
 WAYLAB = str(Path(sys.executable).with_name("waylab"))
 

@@ -15,8 +15,9 @@ import pytest
 
 from waylab_hub.errors import StartError
 from waylab_hub.places import proxy_command
-from waylab_hub.testing import READY, Browser, Waylab, running_waylab, until
+from waylab_hub.testing import READY, Browser, Waylab, running_waylab
 from waylab_spawner import processes
+from waylab_spawner.testing import wait_for
 
 try:
     _named = os.environ.get("WAYLAB_PROXY_COMMAND")
@@ -199,7 +200,7 @@ def test_what_is_killed_comes_back_and_the_lab_goes_on(
             new = waylab.program(name)
             return bool(new["condition"] == "ready" and new["pid"] != old)
 
-        until(again, 60, waylab.printed)
+        wait_for(again, 60, waylab.printed)
 
     def answers() -> bool:
         try:
@@ -207,7 +208,7 @@ def test_what_is_killed_comes_back_and_the_lab_goes_on(
         except httpx.TransportError:
             return False
 
-    until(answers, 60, lambda: waylab.log("proxy"))
+    wait_for(answers, 60, lambda: waylab.log("proxy"))
     assert _lab_pids(waylab, "admin") == before
 
 
@@ -320,7 +321,7 @@ def test_a_changed_password_ends_the_other_sessions(
 
     waylab.run("users", "passwd", "dora", "--password-stdin", stdin=PASSWORD)
 
-    until(
+    wait_for(
         lambda: here.client.get("/hub/home").url.path == "/hub/login",
         30,
         lambda: "The session goes on under an older password.",
