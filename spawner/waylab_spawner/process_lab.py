@@ -6,7 +6,6 @@ import asyncio
 import os
 import sys
 from asyncio.subprocess import DEVNULL
-from importlib.resources import files
 from pathlib import Path
 from subprocess import Popen
 from typing import Any
@@ -171,12 +170,10 @@ class ProcessLab(LocalProcessSpawner):  # type: ignore[misc]
             mark=self.mark,
             templates=Path(self._surroundings.notebook_templates),
         )
-        config = {"JUPYTER_CONFIG_PATH": str(files("waylab_spawner") / "lab_config")}
         return {
             **kept(os.environ),
             **self.get_env(),
             **ours,
-            **config,
             **self._devices(order),
             **order.environment,
         }

@@ -292,6 +292,13 @@ def running_hub(traits: Mapping[str, Any], **hub: Any) -> Iterator[Hub]:
         shutil.rmtree(root, ignore_errors=True)
 
 
+def asks_for_news(browser: httpx.Client, user: str) -> bool:
+    """Tell whether JupyterLab asks a user about news: a lab of Waylab does not."""
+    plugin = "@jupyterlab/apputils-extension:notification"
+    schema = browser.get(f"/user/{user}/lab/api/settings/{plugin}").json()["schema"]
+    return bool(schema["properties"]["fetchNews"]["default"] != "false")
+
+
 def xsrf(client: httpx.Client) -> str:
     """Give the hub's token against forged forms."""
     found = [c for c in client.cookies.jar if c.name == "_xsrf" and c.path == "/hub/"]

@@ -12,7 +12,13 @@ from tests.waylab_spawner.docker_site import DockerSite, running_site
 
 from waylab_hub.testing import open_folder
 from waylab_rig.requirements import requirements
-from waylab_spawner.testing import NotHere, proxy_program, steps_of, wait_for
+from waylab_spawner.testing import (
+    NotHere,
+    asks_for_news,
+    proxy_program,
+    steps_of,
+    wait_for,
+)
 
 _missing = requirements()
 try:
@@ -65,8 +71,9 @@ def test_a_lab_sees_exactly_the_devices_of_its_lease(site: DockerSite) -> None:
     assert [uuid for uuid in site.engines["vision"].uuids if uuid in seen] == list(
         lease.devices
     )
-    page = site.hub.browser(user).get("/user/ann/api/status")
-    assert page.status_code == 200
+    browser = site.hub.browser(user)
+    assert browser.get("/user/ann/api/status").status_code == 200
+    assert not asks_for_news(browser, user)
 
     _ends(site, user)
     assert site.held() == {}

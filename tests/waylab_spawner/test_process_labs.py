@@ -10,7 +10,14 @@ import pytest
 
 from waylab_hub.testing import open_folder, remove_accounts
 from waylab_spawner import processes
-from waylab_spawner.testing import Hub, NotHere, proxy_program, running_hub, wait_for
+from waylab_spawner.testing import (
+    Hub,
+    NotHere,
+    asks_for_news,
+    proxy_program,
+    running_hub,
+    wait_for,
+)
 from waylab_tracking.testing import running_server
 
 try:
@@ -80,6 +87,7 @@ def test_a_lab_starts_survives_the_hub_and_ends(hub: Hub) -> None:
     hub.wait_ready("ann")
 
     assert processes.marked(f"{SITE}/ann/") == (pid,)
+    assert not asks_for_news(hub.browser("ann"), "ann")
     hub.stop_lab("ann")
     hub.wait_gone("ann")
     assert processes.marked(f"{SITE}/ann/") == ()
