@@ -24,7 +24,7 @@ LAB_SECONDS = 120
 
 
 def run(setting: Setting) -> Report:
-    iri = _install_iri(setting.folder / "iri")
+    iri = install_iri(setting.folder / "iri")
     waylab = Waylab(
         setting.folder / "state", free_port(), {"WAYLAB_ADMIN_PASSWORD": PASSWORD}
     )
@@ -32,7 +32,7 @@ def run(setting: Setting) -> Report:
     try:
         waylab.start()
         browser.sign_in("admin", PASSWORD)
-        with StockHub(setting.folder / "stock", iri).running() as stock:
+        with StockHub(setting.folder / "stock", given={"iri": iri}).running() as stock:
             for user in ("ann", "iri"):
                 stock.post(f"/hub/api/users/{user}").raise_for_status()
             own = browser.client
@@ -94,7 +94,7 @@ def _is_ready(client: httpx.Client, path: str) -> bool:
     return bool(server and server["ready"])
 
 
-def _install_iri(target: Path) -> str:
+def install_iri(target: Path) -> str:
     """Install rfc3987_syntax into a folder of its own; empty if that cannot be."""
     uv = shutil.which("uv", path=str(Path(sys.executable).parent)) or shutil.which("uv")
     if uv is None:

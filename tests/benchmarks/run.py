@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from tests.benchmarks import (  # noqa: E402 - found only now.
+    docker_labs,
     enqueue_to_output,
     lab_spawn,
     ledger_latency,
@@ -33,6 +34,8 @@ BENCHMARKS = {
     "notebook_overhead": notebook_overhead.run,
     "second_start": second_start.run,
     "lab_spawn": lab_spawn.run,
+    "docker_lab": docker_labs.run_one,
+    "docker_labs_at_once": docker_labs.run_many,
     "ledger_latency": ledger_latency.run,
 }
 

@@ -1,4 +1,4 @@
-"""A stock JupyterHub: SimpleLocalProcessSpawner, stock lab, our versions of both."""
+"""A stock JupyterHub with stock spawners and stock labs, our versions of all."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import os
 import secrets
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
@@ -27,29 +27,48 @@ c.ConfigurableHTTPProxy.command = given["proxy"]
 c.ConfigurableHTTPProxy.api_url = given["proxy_api_url"]
 c.JupyterHub.authenticator_class = "dummy"
 c.Authenticator.allow_all = True
-c.JupyterHub.spawner_class = "jupyterhub.spawner.SimpleLocalProcessSpawner"
-c.SimpleLocalProcessSpawner.home_dir_template = given["homes"] + "/{username}"
-c.Spawner.cmd = [given["lab"]]
 c.Spawner.default_url = "/lab"
 # Our own server extension is installed in this environment, but is not stock.
 c.Spawner.args = ["--allow-root", "--ServerApp.jpserver_extensions=waylab_lab=False"]
-c.Spawner.environment = {
-    "PYTHONPATH": lambda spawner: given["iri"] if spawner.user.name == "iri" else ""
-}
 c.JupyterHub.services = [{"name": "bench", "api_token": given["token"]}]
 c.JupyterHub.load_roles = [{
     "name": "bench", "services": ["bench"],
     "scopes": ["admin:users", "admin:servers"],
 }]
 """
+PROCESSES = """\
+c.JupyterHub.spawner_class = "jupyterhub.spawner.SimpleLocalProcessSpawner"
+c.SimpleLocalProcessSpawner.home_dir_template = given["homes"] + "/{username}"
+c.Spawner.cmd = [given["lab"]]
+c.Spawner.environment = {
+    "PYTHONPATH": lambda spawner: given["iri"] if spawner.user.name == "iri" else ""
+}
+"""
+CONTAINERS = """\
+from dockerspawner import DockerSpawner
+class ByUser(DockerSpawner):
+    def _image_default(self):
+        return given["images"][self.user.name[:3]]
+c.JupyterHub.spawner_class = ByUser
+c.Spawner.cmd = ["jupyterhub-singleuser"]
+c.DockerSpawner.client_kwargs = {"base_url": given["engine"]}
+c.DockerSpawner.host_ip = given["host"]
+c.DockerSpawner.remove = True
+c.DockerSpawner.pull_policy = "skip"
+c.Spawner.start_timeout = 300
+c.Spawner.http_timeout = 300
+"""
 
 
 @dataclass
 class StockHub:
-    """The hub as a program; `iri` is a folder that only user `iri` imports from."""
+    """The hub as a program; `spawner` configures its spawner by what `given` has."""
 
     folder: Path
-    iri: str = ""
+    spawner: str = PROCESSES
+    given: Mapping[str, object] = field(default_factory=dict)
+    address: str = "127.0.0.1"
+    """Where labs reach the hub."""
     url: str = ""
     token: str = ""
 
@@ -58,19 +77,19 @@ class StockHub:
         """Run it from its start to ready; give a client of its API."""
         self.folder.mkdir(exist_ok=True)
         config = self.folder / "jupyterhub_config.py"
-        config.write_text(CONFIGURATION)
+        config.write_text(CONFIGURATION + self.spawner)
         self.url = self.url or f"http://127.0.0.1:{free_port()}"
         self.token = self.token or secrets.token_hex(16)
         proxy = proxy_command(None)
         given = {
             "url": self.url,
-            "hub_url": f"http://127.0.0.1:{free_port()}",
+            "hub_url": f"http://{self.address}:{free_port()}",
             "proxy_api_url": f"http://127.0.0.1:{free_port()}",
             "proxy": [str(part) for part in proxy],
             "homes": str(self.folder / "homes"),
             "lab": str(Path(sys.executable).with_name("jupyterhub-singleuser")),
             "token": self.token,
-            "iri": self.iri,
+            **self.given,
         }
         log = self.folder / "hub.log"
         bin_folder = Path(sys.executable).parent
