@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from waylab_board.books import Books
 from waylab_board.choices import can_ever_fit
 from waylab_board.hub import Hub
+from waylab_board.offers import offer_of
 from waylab_board.queues import Queues
 from waylab_board.shown import wants
 from waylab_board.troubles import Troubles
@@ -81,6 +82,19 @@ class Mirror:
         snapshot = await self._books.snapshot()
         for queue, entries in found.items():
             await self._carry(queue, entries, snapshot)
+        await self._publish()
+
+    async def _publish(self) -> None:
+        """Tell those who submit what is free now."""
+        snapshot = await self._books.snapshot()
+        offers = {
+            queue: offer_of(queue, self._site, snapshot, self._with_gpus)
+            for queue in self.served
+        }
+        try:
+            await asyncio.to_thread(self._queues.publish, offers)
+        except ClearMLError as error:
+            _log.debug("What is free is not told: %s", error)
 
     async def _carry(
         self, queue: str, entries: tuple[Entry, ...], snapshot: Snapshot

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from waylab_board.wants import Entry, parameters_of
 from waylab_clearml.client import Client
+from waylab_clearml.offer import RENEWED_SECONDS, Offer, as_item
 from waylab_clearml.verdict import CONFIGURATION_NAME, Outcome, Reason, Verdict
 
 _CHUNK = 200
@@ -24,6 +26,7 @@ class Queues:
         self._ids: dict[str, str] = {}
         self._users: dict[str, str] = {}
         self._projects: dict[str, str] = {}
+        self._published: dict[str, tuple[Offer, datetime]] = {}
 
     def look(self, names: Sequence[str]) -> dict[str, tuple[Entry, ...]]:
         """Give the tasks of some queues, each in its order; a missing one is empty.
@@ -48,6 +51,25 @@ class Queues:
             name: tuple(self._known[key] for key in some if key in self._known)
             for name, some in keys.items()
         }
+
+    def publish(self, offers: Mapping[str, Offer]) -> None:
+        """Write into each queue what its nodes have to offer.
+
+        It is written when it changes, and once a minute, so that readers can tell an
+        offer of a board that is away.
+
+        Raises:
+            ClearMLError: the server is away or refuses.
+        """
+        now = datetime.now(UTC)
+        for name, offer in offers.items():
+            known, at = self._published.get(name, (None, now))
+            is_fresh = (now - at).total_seconds() < RENEWED_SECONDS
+            if name not in self._ids or (known == offer and is_fresh):
+                continue
+            body = {"queue": self._ids[name], "metadata": [as_item(offer, now)]}
+            self._client.call("queues.add_or_update_metadata", body)
+            self._published[name] = offer, now
 
     def refuse(self, entry: Entry, queue: str, sentence: str) -> bool:
         """Take a task out of its queue and mark it failed; False if it had left.

@@ -78,6 +78,17 @@ def nodes_of(queue: str, site: Site) -> tuple[str, ...]:
     return declared.nodes
 
 
+def default_gpus(
+    queue: str, site: Site, nodes: tuple[str, ...], nodes_with_gpus: frozenset[str]
+) -> int:
+    """Give how many GPUs a task gets that names no number (on some of the nodes)."""
+    declared = _declared(queue, site)
+    if declared is not None and declared.gpus is not None:
+        return declared.gpus
+    serving = frozenset(nodes) or frozenset(node.name for node in site.nodes)
+    return 1 if serving & nodes_with_gpus else 0
+
+
 def _selector(
     parameters: Mapping[str, str],
     queue: str,
@@ -89,11 +100,7 @@ def _selector(
     nodes = _nodes(parameters, queue, site)
     count = _count(parameters)
     if count is None:
-        declared = _declared(queue, site)
-        count = declared.gpus if declared is not None else None
-    if count is None:
-        serving = frozenset(nodes) or frozenset(node.name for node in site.nodes)
-        count = 1 if serving & nodes_with_gpus else 0
+        count = default_gpus(queue, site, nodes, nodes_with_gpus)
     if count == 0:
         return Selector(kind=DeviceKind.CPU, nodes=nodes)
     slice_profile = parameters.get("mig_profile") or None

@@ -69,7 +69,11 @@ _TABLE: tuple[tuple[str, frozenset[Role], str], ...] = (
     ),
     # `get_next_task` hands out whoever's task is next. The stock agent's jobs use its
     # keys for everything, so that it needs an admin's.
-    ("queues", OPERATORS, "create update delete get_next_task"),
+    (
+        "queues",
+        OPERATORS,
+        "create update delete get_next_task add_or_update_metadata delete_metadata",
+    ),
     ("server", EVERYONE, "info config"),
     (
         "tasks",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,13 +12,25 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.waylab_board.conftest import EPOCH, hub
+from tests.waylab_board.conftest import EPOCH, Ask, hub
 
 from waylab_board.choices import can_ever_fit
 from waylab_board.testing import FakeNode, RunningBoard, gpus, running_board, slots
-from waylab_board.wants import Entry, WantsError, request_of
+from waylab_board.wants import GIB, Entry, WantsError, request_of
+from waylab_clearml.client import Client
+from waylab_clearml.credentials import Credentials
+from waylab_clearml.errors import GpusError
+from waylab_clearml.offer import GpuOffer
+from waylab_clearml.queues import Queue, check_gpus, list_queues
 from waylab_ledger.ledger import Ledger
-from waylab_ledger.values import DeviceKind, Found, LeaseState, NodeReport, Selector
+from waylab_ledger.values import (
+    DeviceKind,
+    Found,
+    Lease,
+    LeaseState,
+    NodeReport,
+    Selector,
+)
 from waylab_ledger.views import NodePlan
 from waylab_ledger.wire import BoardState
 from waylab_site.model import Site
@@ -295,3 +308,61 @@ def test_what_no_node_could_ever_serve_is_known_once_all_have_reported() -> None
     assert can_ever_fit(Selector(count=4), snapshot)
     assert not can_ever_fit(Selector(count=5), snapshot)
     ledger.close()
+
+
+def test_queues_tell_what_is_free_for_them_labs_taken_off(
+    board: RunningBoard, jobs: Jobs, vision: FakeNode, nlp: FakeNode, ask: Ask
+) -> None:
+    assert isinstance(ask("grace", Selector(nodes=("nlp",), count=3)), Lease)
+    wanted = {"vision": (2, 2), "nlp": (4, 1), "default": (6, 3), "services": (2, 2)}
+
+    with client(jobs.server) as reader:
+        found = queues_where(
+            reader,
+            lambda queues: all(
+                (queues[name].slots, queues[name].free_slots) == counts
+                for name, counts in wanted.items()
+            ),
+        )
+
+    assert found["nlp"].gpus == (GpuOffer("nlp", "A100", 80 * GIB, 4, 1),)
+    assert [one.node for one in found["default"].gpus] == ["nlp", "vision"]
+    assert (found["nlp"].default_gpus, found["services"].gpus) == (1, ())
+
+
+def test_what_a_queue_can_never_give_is_refused_before_it_is_submitted(
+    board: RunningBoard, jobs: Jobs, vision: FakeNode, nlp: FakeNode
+) -> None:
+    with client(jobs.server) as reader:
+        queues_where(reader, lambda queues: bool(queues["vision"].gpus))
+
+        check_gpus(reader, "vision", 2, "rtx")
+        for wish, field in (((3, None), "gpus"), ((1, "A100"), "gpu_model")):
+            with pytest.raises(GpusError, match="vision: 2 x RTX 4090") as refusal:
+                check_gpus(reader, "vision", *wish)
+            assert refusal.value.field == field
+
+
+def client(server: Server) -> Client:
+    access_key, secret_key = server.create_user("reader")
+    return Client(
+        Credentials(
+            api_url=server.url,
+            web_url=server.url,
+            files_url=server.files_url,
+            access_key=access_key,
+            secret_key=secret_key,
+        )
+    )
+
+
+def queues_where(
+    reader: Client, is_so: Callable[[dict[str, Queue]], bool]
+) -> dict[str, Queue]:
+    deadline = time.monotonic() + 15
+    while True:
+        found = {queue.name: queue for queue in list_queues(reader)}
+        if is_so(found):
+            return found
+        assert time.monotonic() < deadline, found
+        time.sleep(0.1)

@@ -140,7 +140,7 @@ def test_a_submitted_run_can_be_listed_shown_and_aborted(
 
 def test_queues_are_a_table(lab: dict[str, str]) -> None:
     lines = waylab("queues", environment=lab).stdout.splitlines()
-    assert lines[0].split() == ["QUEUE", "WAITING", "SLOTS", "FREE"]
+    assert lines[0].split() == ["QUEUE", "WAITING", "SLOTS", "FREE", "GPUS", "FREE"]
     assert lines[-1].split()[0] == "services"
 
 

@@ -7,6 +7,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,9 @@ from tests.waylab_lab.rig import (
 )
 
 from waylab_clearml.client import Client
+from waylab_clearml.offer import GpuOffer, Offer, as_item
 from waylab_clearml.verdict import Outcome, Reason, Verdict
+from waylab_tracking.testing import Server
 
 CHROMIUM = shutil.which("chromium")
 FLAGS = [
@@ -129,6 +132,36 @@ def test_the_form_comes_and_goes_by_keys_and_gives_focus_back(screen: Screen) ->
     page.keyboard.press("Escape")
     expect(form).to_have_count(0)
     assert page.evaluate("document.activeElement.closest('.jp-Notebook') !== null")
+
+
+def test_gpus_are_chosen_as_the_queue_has_them(
+    screen: Screen, tracking: Server
+) -> None:
+    page = screen.page
+    gpus = (
+        GpuOffer("nlp", "NVIDIA A100", 80 << 30, 2, 1),
+        GpuOffer("vision", "NVIDIA L4", 24 << 30, 4, 3),
+    )
+    offer = Offer(slots=6, free_slots=4, default_gpus=1, cpu_slots=2, gpus=gpus)
+    [queue] = tracking.call("queues.get_all", {"name": "^vision$"})["queues"]
+    body = {"queue": queue["id"], "metadata": [as_item(offer, datetime.now(UTC))]}
+    tracking.call("queues.add_or_update_metadata", body)
+    open_file(page, "a{b}.ipynb")
+    page.get_by_role("button", name="Run remotely…").first.click()
+    form = page.get_by_role("dialog", name="Run remotely")
+    expect(form.get_by_role("textbox", name="epochs")).to_be_visible()
+    expect(form.get_by_label("GPU model")).to_have_count(0)
+    form.get_by_label("Queue", exact=True).select_option("vision")
+    form.get_by_label("GPUs", exact=True).select_option("4")
+    expect(form.get_by_text("Waits until 4 such GPUs are free")).to_be_visible()
+    form.get_by_label("GPU model").select_option("NVIDIA A100")
+    expect(form.get_by_text("No node of queue vision has more than 2")).to_be_visible()
+    form.get_by_label("GPUs", exact=True).select_option("2")
+    form.get_by_role("button", name="Run remotely").click()
+    page.get_by_role("button", name="Show").click()
+    panel = page.locator(".wl-Panel")
+    expect(panel).to_contain_text("2 \N{MULTIPLICATION SIGN} NVIDIA A100")
+    assert screen.complaints == []
 
 
 def test_a_failed_run_shows_its_cell_and_runs_no_script(

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from tests.waylab_lab.rig import Lab, write_notebook
+
+from waylab_clearml.offer import GpuOffer, Offer, as_item
+from waylab_tracking.testing import Server
 
 SOURCE = """epochs: int = 3  # passes over the data
 rate: float | None = None
@@ -84,6 +88,67 @@ def test_the_same_wish_twice_is_one_run(lab: Lab) -> None:
     again = lab.post("submit", form("twice.ipynb", queue="regression"), 201)
     assert again["task_id"] == first["task_id"]
     assert lab.get("runs", queue="regression")["total"] == 1
+
+
+def test_gpus_are_asked_for_by_number_and_model(
+    lab: Lab, tracking: Server, offered: Offer
+) -> None:
+    write_notebook(lab.root / "gpus.ipynb", SOURCE)
+    [queue] = [one for one in lab.get("queues")["queues"] if one["name"] == "vision"]
+    assert (queue["free_slots"], queue["gpus"][0]["model"]) == (1, "A100")
+
+    made = lab.post(
+        "submit", form("gpus.ipynb", queue="vision", gpus=2, gpu_model="A100"), 201
+    )
+
+    path = f"runs/{made['task_id']}"
+    assert asked(lab, path) == {"gpus": "2", "gpu_model": "A100"}
+    wish = {"queue": "vision", "name": "again", "idempotency_key": "gpus as before"}
+    again = lab.post(f"{path}/rerun", wish, 201)
+    assert asked(lab, f"runs/{again['task_id']}") == asked(lab, path)
+    other = {**wish, "gpus": 1, "gpu_model": None, "idempotency_key": "other gpus"}
+    again = lab.post(f"{path}/rerun", other, 201)
+    assert asked(lab, f"runs/{again['task_id']}") == {"gpus": "1"}
+    refused = lab.post(f"{path}/rerun", {**other, "gpus": 3}, 422)
+    assert "nlp: 2 x A100" in refused["fields"]["gpus"]
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"gpus": 3}, "gpus"),
+        ({"gpus": -1}, "gpus"),
+        ({"gpus": 65}, "gpus"),
+        ({"gpus": "two"}, "gpus"),
+        ({"gpu_model": "T4"}, "gpu_model"),
+        ({"gpu_model": "A" * 81}, "gpu_model"),
+        ({"gpus": 0, "gpu_model": "A100"}, "gpu_model"),
+    ],
+)
+def test_gpus_that_are_not_to_be_had_are_refused_at_their_field(
+    lab: Lab, offered: Offer, change: dict[str, Any], field: str
+) -> None:
+    write_notebook(lab.root / "gpus.ipynb", SOURCE)
+    assert field in refusal(lab, form("gpus.ipynb", queue="vision", **change))
+
+
+@pytest.fixture
+def offered(tracking: Server) -> Offer:
+    """What the board says of the queue vision."""
+    gpus = (GpuOffer("nlp", "A100", 80 << 30, 2, 1),)
+    offer = Offer(slots=2, free_slots=1, default_gpus=1, gpus=gpus)
+    [queue] = tracking.call("queues.get_all", {"name": "^vision$"})["queues"]
+    body = {"queue": queue["id"], "metadata": [as_item(offer, datetime.now(UTC))]}
+    tracking.call("queues.add_or_update_metadata", body)
+    return offer
+
+
+def asked(lab: Lab, path: str) -> dict[str, str]:
+    return {
+        one["name"]: one["value"]
+        for one in lab.get(path)["parameters"]
+        if one["section"] == "Waylab" and one["name"].startswith("gpu")
+    }
 
 
 def test_every_wrong_field_is_named_at_once(lab: Lab) -> None:

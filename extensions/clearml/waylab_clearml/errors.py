@@ -16,6 +16,7 @@
     ├── NotebookError           a file that is no runnable notebook
     ├── BundleError             a bundle that is damaged, unsafe or of another format
     └── SubmitError             a submission that cannot be enqueued as asked
+        └── GpusError           its GPUs are not to be had in that queue
 """
 
 
@@ -78,3 +79,15 @@ class BundleError(ClearMLError):
 
 class SubmitError(ClearMLError):
     """The submission cannot be enqueued as asked."""
+
+
+class GpusError(SubmitError):
+    """The GPUs that are asked for are not to be had; `field` is what is at fault.
+
+    It is `gpus` (their number) or `gpu_model`.
+    """
+
+    def __init__(self, message: str, *, field: str) -> None:
+        """Keep the field beside the text."""
+        super().__init__(message)
+        self.field = field

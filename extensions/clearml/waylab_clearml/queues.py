@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from waylab_clearml.client import Client
 from waylab_clearml.errors import SubmitError
+from waylab_clearml.offer import GpuOffer, Offer, offer_in
 
 # Runs controllers (pipelines, searches), not work: last in every list.
 SERVICES = "services"
@@ -13,13 +15,20 @@ SERVICES = "services"
 
 @dataclass(frozen=True)
 class Queue:
-    """A queue: `length` tasks wait; `free_slots` of `slots` workers have no task."""
+    """A queue: `length` tasks wait; `free_slots` of `slots` places have no holder.
+
+    A place is what a job gets that asks for nothing special: `default_gpus` GPUs, or a
+    slot without one. Where no board tells, places are workers, and `gpus` is empty.
+    """
 
     id: str
     name: str
     length: int
     slots: int
     free_slots: int
+    default_gpus: int = 0
+    cpu_slots: int = 0
+    gpus: tuple[GpuOffer, ...] = ()
 
 
 def list_queues(client: Client) -> tuple[Queue, ...]:
@@ -34,16 +43,23 @@ def list_queues(client: Client) -> tuple[Queue, ...]:
             key = str(served.get("id") if isinstance(served, dict) else served)
             slots[key] = slots.get(key, 0) + 1
             free[key] = free.get(key, 0) + (not busy)
-    found = [
-        Queue(
-            id=entry["id"],
-            name=entry["name"],
-            length=len(entry.get("entries") or ()),
-            slots=slots.get(entry["id"], 0),
-            free_slots=free.get(entry["id"], 0),
+    found = []
+    now = datetime.now(UTC)
+    for entry in entries:
+        by_workers = Offer(slots.get(entry["id"], 0), free.get(entry["id"], 0))
+        offer = offer_in(entry, now) or by_workers
+        found.append(
+            Queue(
+                id=entry["id"],
+                name=entry["name"],
+                length=len(entry.get("entries") or ()),
+                slots=offer.slots,
+                free_slots=offer.free_slots,
+                default_gpus=offer.default_gpus,
+                cpu_slots=offer.cpu_slots,
+                gpus=offer.gpus,
+            )
         )
-        for entry in entries
-    ]
     return tuple(sorted(found, key=lambda queue: (queue.name == SERVICES, queue.name)))
 
 
@@ -61,6 +77,22 @@ def find_queue(client: Client, name_or_id: str) -> tuple[str, str]:
     names = ", ".join(sorted(known)) or "none"
     msg = f"There is no queue {name_or_id!r}; there are: {names}."
     raise SubmitError(msg)
+
+
+def check_gpus(client: Client, queue: str, gpus: int | None, model: str | None) -> None:
+    """Refuse a wish for GPUs that a queue can never serve.
+
+    Where nobody can tell now, it passes: the board looks at each task again.
+
+    Raises:
+        GpusError: with the field at fault, and what there is.
+    """
+    if gpus is None and not model:
+        return
+    for entry in client.call("queues.get_all", {}).get("queues") or ():
+        offer = offer_in(entry, datetime.now(UTC))
+        if offer is not None and queue in {entry["name"], entry["id"]}:
+            offer.check(gpus, model)
 
 
 def position_in_queue(client: Client, queue_id: str, task_id: str) -> int | None:

@@ -19,7 +19,7 @@ from waylab_clearml.errors import BadRequest, NotFound, SubmitError
 from waylab_clearml.names import current_user, name_book
 from waylab_clearml.notebooks import join_lines, parse_notebook
 from waylab_clearml.parameters import ParameterValue, infer, validate
-from waylab_clearml.queues import find_queue, position_in_queue
+from waylab_clearml.queues import check_gpus, find_queue, position_in_queue
 from waylab_clearml.run_data import (
     LogLine,
     LogPage,
@@ -45,11 +45,15 @@ from waylab_clearml.run_record import (
 )
 from waylab_clearml.submit import (
     BUNDLE_ARTIFACT,
+    GPU_MODEL,
+    GPUS,
     NOTEBOOK_TAG,
     OPTION_SECTION,
     PARAMETER_SECTION,
     Draft,
+    GpuWish,
     Submitted,
+    gpu_options,
     hyperparams,
     record_and_enqueue,
 )
@@ -193,11 +197,13 @@ def rerun(  # noqa: PLR0913 - the contract of the lab and the CLI.
     queue: str | None = None,
     name: str | None = None,
     *,
+    gpus: GpuWish | None = None,
     idempotency_key: str | None = None,
 ) -> Submitted:
     """Run the same bundle again with edited parameters (default queue: its own).
 
-    The new run has a copy of the bundle, so that either may be deleted.
+    The new run has a copy of the bundle, so that either may be deleted. `gpus` None
+    asks for the GPUs that the run itself asked for.
 
     Raises:
         ParameterError: an unknown name or a value of the wrong type.
@@ -224,7 +230,12 @@ def rerun(  # noqa: PLR0913 - the contract of the lab and the CLI.
             if one.section == PARAMETER_SECTION and one.name in names
         }
         values = validate(declared, {**before, **(parameters or {})})
-        options = (task.get("hyperparams") or {}).get(OPTION_SECTION) or {}
+        options = dict((task.get("hyperparams") or {}).get(OPTION_SECTION) or {})
+        if gpus is not None:
+            options.pop(GPUS, None)
+            options.pop(GPU_MODEL, None)
+            options |= gpu_options(gpus)
+            check_gpus(client, target, gpus.count, gpus.model)
         draft = Draft(
             name=name or run.name,
             project=run.project,

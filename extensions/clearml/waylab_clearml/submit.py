@@ -18,7 +18,7 @@ from typing import Any
 
 from waylab_clearml import bundle as bundles
 from waylab_clearml.client import Client, task_folder
-from waylab_clearml.errors import BadRequest, SubmitError
+from waylab_clearml.errors import BadRequest, GpusError, SubmitError
 from waylab_clearml.names import MIN_NAME, current_user, ensure_project
 from waylab_clearml.notebooks import read_notebook
 from waylab_clearml.parameters import (
@@ -29,7 +29,7 @@ from waylab_clearml.parameters import (
     type_label,
     validate,
 )
-from waylab_clearml.queues import find_queue, position_in_queue
+from waylab_clearml.queues import check_gpus, find_queue, position_in_queue
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +40,7 @@ TIME_LIMIT = "time_limit_seconds"
 GPUS = "gpus"
 GPU_MODEL = "gpu_model"
 MOST_GPUS = 64
+MODEL_LENGTH = 80
 BUNDLE_ARTIFACT = "bundle"
 KEY_TAG = "waylab-key:"
 ENTRY_POINT = "waylab_notebook.py"
@@ -81,6 +82,14 @@ class Submission:
 
 
 @dataclass(frozen=True)
+class GpuWish:
+    """How many GPUs, and a part of their model's name; None leaves it to the queue."""
+
+    count: int | None = None
+    model: str | None = None
+
+
+@dataclass(frozen=True)
 class Submitted:
     """The task as it stands in the queue; `position` counts from 1 (None: it left)."""
 
@@ -110,8 +119,12 @@ def submit(client: Client, submission: Submission) -> Submitted:
     Raises:
         NotebookError, BundleError, ParameterError: the input is at fault.
         SubmitError: there is no such queue, or a name is too short.
+        GpusError: the queue can never give what GPUs are asked for.
         ClearMLError: the server refused or is away.
     """
+    wish = GpuWish(submission.gpus, submission.gpu_model)
+    options = {**options_of(submission), **gpu_options(wish)}
+    check_gpus(client, submission.queue, wish.count, wish.model)
     notebook = submission.notebook.absolute()
     declared = infer(read_notebook(notebook))
     values = validate(declared, submission.parameters)
@@ -125,7 +138,7 @@ def submit(client: Client, submission: Submission) -> Submitted:
         draft = Draft(
             name=submission.name or default_name(notebook),
             project=submission.project,
-            hyperparams=hyperparams(declared, values, options_of(submission)),
+            hyperparams=hyperparams(declared, values, options),
             tags=submission.tags,
             bundle=bundle,
             queue=submission.queue,
@@ -161,34 +174,42 @@ def hyperparams(
 
 
 def options_of(submission: Submission) -> dict[str, dict[str, str]]:
-    """Give what is asked of Waylab itself, as ClearML shows and edits it.
+    """Give what is asked of Waylab itself but GPUs, as ClearML shows and edits it.
 
     Raises:
         SubmitError: a number makes no sense.
     """
-    seconds, gpus = submission.time_limit_seconds, submission.gpus
+    seconds = submission.time_limit_seconds
     if seconds is not None and seconds <= 0:
         msg = f"The time limit is {seconds} s, but must be above 0."
         raise SubmitError(msg)
-    if gpus is not None and not 0 <= gpus <= MOST_GPUS:
-        msg = f"The number of GPUs is {gpus}, but must be 0 to {MOST_GPUS}."
-        raise SubmitError(msg)
-    wanted = (
-        (TIME_LIMIT, seconds, "Seconds after which the run is ended; empty: no limit."),
-        (GPUS, gpus, "GPUs that the run needs; empty: as many as its queue says."),
-        (GPU_MODEL, submission.gpu_model, "A part of the GPUs' model; empty: any."),
-    )
-    return {
-        name: _item(
-            OPTION_SECTION,
-            name,
-            "" if value is None else str(value),
-            "Optional[str]" if name == GPU_MODEL else "Optional[int]",
-            text,
-        )
-        for name, value, text in wanted
-        if value is not None or name == TIME_LIMIT
-    }
+    text = "Seconds after which the run is ended; empty: no limit."
+    value = "" if seconds is None else str(seconds)
+    return {TIME_LIMIT: _item(OPTION_SECTION, TIME_LIMIT, value, "Optional[int]", text)}
+
+
+def gpu_options(wish: GpuWish) -> dict[str, dict[str, str]]:
+    """Give the same for GPUs; what is left to the queue is left out.
+
+    Raises:
+        GpusError: it makes no sense anywhere.
+    """
+    count, model = wish.count, (wish.model or "").strip()
+    if count is not None and not 0 <= count <= MOST_GPUS:
+        msg = f"The number of GPUs is {count}, but must be 0 to {MOST_GPUS}."
+        raise GpusError(msg, field="gpus")
+    if len(model) > MODEL_LENGTH or not model.isprintable():
+        msg = f"{model[:MODEL_LENGTH]!r} is no model of a GPU."
+        raise GpusError(msg, field="gpu_model")
+    found = {}
+    if count is not None:
+        text = "GPUs that the run needs; empty: as many as its queue says."
+        found[GPUS] = _item(OPTION_SECTION, GPUS, str(count), "Optional[int]", text)
+    if model:
+        text = "A part of the GPUs' model; empty: any."
+        kind = "Optional[str]"
+        found[GPU_MODEL] = _item(OPTION_SECTION, GPU_MODEL, model, kind, text)
+    return found
 
 
 def record_and_enqueue(client: Client, draft: Draft) -> Submitted:

@@ -85,6 +85,8 @@ export class ServerClient implements LabClient {
         parameters: submission.parameters,
         files: submission.files,
         time_limit_seconds: submission.timeLimitSeconds,
+        gpus: submission.gpus,
+        gpu_model: submission.gpuModel,
         idempotency_key: submission.idempotencyKey
       },
       parseSubmitted
@@ -92,10 +94,17 @@ export class ServerClient implements LabClient {
   }
 
   rerun(id: string, wish: Rerun): Promise<Submitted> {
-    const { queue, name, parameters, idempotencyKey } = wish;
+    const { queue, name, parameters, gpus, gpuModel, idempotencyKey } = wish;
     return this._post(
       runPath(id, 'rerun'),
-      { queue, name, parameters, idempotency_key: idempotencyKey },
+      {
+        queue,
+        name,
+        parameters,
+        gpus,
+        gpu_model: gpuModel,
+        idempotency_key: idempotencyKey
+      },
       parseSubmitted
     );
   }

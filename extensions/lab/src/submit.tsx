@@ -9,6 +9,7 @@ import { FormDialog } from './formDialog';
 import { runName } from './notebook';
 import type { LabClient } from './tokens';
 import {
+  choiceOf,
   messageOf,
   rerunOf,
   RunForm,
@@ -94,7 +95,11 @@ export function showAgainForm(run: RunDetails, parts: Parts): void {
       kind="again"
       readFields={readFields}
       client={client}
-      initial={{ name: run.name, queue: run.queue }}
+      initial={{
+        name: run.name,
+        queue: run.queue,
+        ...choiceOf(run.parameters)
+      }}
       onCancel={close}
       onSubmit={async (values, fields) => {
         const wish = rerunOf(values, fields, '');

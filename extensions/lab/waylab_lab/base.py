@@ -17,6 +17,7 @@ from waylab_clearml.errors import (
     ClearMLError,
     CredentialsError,
     Forbidden,
+    GpusError,
     NotebookError,
     NotFound,
     ParameterError,
@@ -104,6 +105,9 @@ def route(
             await method(self, *args, **kwargs)
         except FormError as error:
             self.refuse(422, "invalid", str(error), fields=error.fields)
+        except GpusError as error:
+            fields = {error.field: str(error)}
+            self.refuse(422, "invalid", str(error), fields=fields)
         except (ClearMLError, PathError) as error:
             for kind, status, code, field in _ERRORS:
                 if isinstance(error, kind):

@@ -11,7 +11,7 @@ from waylab_clearml import parameters, submit
 from waylab_clearml.errors import NotFound
 from waylab_clearml.names import MIN_NAME
 from waylab_clearml.notebooks import read_notebook
-from waylab_clearml.submit import Submission
+from waylab_clearml.submit import MODEL_LENGTH, MOST_GPUS, Submission
 from waylab_lab import answers
 from waylab_lab.base import FormError, WaylabHandler, route
 from waylab_lab.form_fields import wrong_parameters
@@ -35,6 +35,8 @@ class _Form(BaseModel):
     parameters: dict[str, Any] = {}
     files: tuple[str, ...] = ()
     time_limit_seconds: int | None = Field(None, ge=1)
+    gpus: int | None = Field(None, ge=0, le=MOST_GPUS)
+    gpu_model: str | None = Field(None, max_length=MODEL_LENGTH)
     idempotency_key: str = Field(min_length=8, max_length=100)
 
 
@@ -88,6 +90,8 @@ class SubmitHandler(WaylabHandler):
             files=tuple(files),
             root=common_folder([notebook, *files]),
             time_limit_seconds=form.time_limit_seconds,
+            gpus=form.gpus,
+            gpu_model=form.gpu_model or None,
             idempotency_key=form.idempotency_key,
         )
 

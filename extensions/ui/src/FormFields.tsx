@@ -64,6 +64,50 @@ export function TextField({
   );
 }
 
+/** A choice among options (value and text) with its label and error. */
+export function Select({
+  id,
+  label,
+  value,
+  error,
+  options,
+  onChange
+}: {
+  readonly id: string;
+  readonly label: string;
+  readonly value: string;
+  readonly error: string;
+  readonly options: readonly (readonly [string, string])[];
+  readonly onChange: (value: string) => void;
+}): JSX.Element {
+  return (
+    <div className="wl-Field">
+      <label htmlFor={id} className="wl-Field-label">
+        {label}
+      </label>
+      <select
+        id={id}
+        className="wl-Input wl-Select"
+        value={value}
+        aria-invalid={error !== ''}
+        aria-describedby={error ? `${id}-error` : undefined}
+        onChange={event => onChange(event.target.value)}
+      >
+        {options.map(([one, text]) => (
+          <option key={one} value={one}>
+            {text}
+          </option>
+        ))}
+      </select>
+      {error && (
+        <div id={`${id}-error`} className="wl-Error" role="alert">
+          {error}
+        </div>
+      )}
+    </div>
+  );
+}
+
 /** The files that go along with a notebook. */
 export function Files({
   values,

@@ -8,6 +8,7 @@ import {
   runDuration,
   stateLabel
 } from './format';
+import { askedLabel } from './gpus';
 import { useNow } from './hooks';
 import { plainLines } from './logBuffer';
 import { ProgressBar } from './parts';
@@ -22,6 +23,7 @@ export function Overview({ run }: { readonly run: RunDetails }): JSX.Element {
     [trans.__('Queue'), run.queue],
     [trans.__('Project'), run.project],
     [trans.__('Started by'), run.owner],
+    [trans.__('GPUs asked for'), askedLabel(run.parameters, trans)],
     [trans.__('Worker'), run.worker],
     [
       trans.__('Submitted'),

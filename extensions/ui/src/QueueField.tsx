@@ -1,6 +1,7 @@
 import * as React from 'react';
 
 import { useServices, type Translate } from './context';
+import { mostGpus, wantedGpus, type GpuChoice } from './gpus';
 import { usePolled } from './hooks';
 import type { Queue } from './types';
 
@@ -19,6 +20,7 @@ export function QueueField({
   queues,
   unreadable,
   chosen,
+  gpus,
   error,
   onChange
 }: {
@@ -26,6 +28,8 @@ export function QueueField({
   readonly queues: readonly Queue[] | null;
   readonly unreadable: string;
   readonly chosen: string;
+  /** What is asked of its GPUs. */
+  readonly gpus: GpuChoice;
   readonly error: string;
   readonly onChange: (queue: string) => void;
 }): JSX.Element {
@@ -57,7 +61,7 @@ export function QueueField({
         ))}
       </select>
       <div id={`${id}-help`} className="wl-Help" aria-live="polite">
-        {queue !== undefined && queueForecast(queue, trans)}
+        {queue !== undefined && queueForecast(queue, gpus, trans)}
       </div>
       {message && (
         <div className="wl-Error" role="alert">
@@ -91,14 +95,39 @@ function queueLabel(queue: Queue, trans: Translate): string {
       );
 }
 
-function queueForecast(queue: Queue, trans: Translate): string {
+function queueForecast(
+  queue: Queue,
+  choice: GpuChoice,
+  trans: Translate
+): string {
   if (queue.slots === 0) {
     return trans.__(
       'Nothing serves this queue now: the run waits until a node does.'
     );
   }
-  if (queue.freeSlots > queue.length) {
+  const place = trans.__('Will be number %1 in this queue.', queue.length + 1);
+  const wanted = wantedGpus(choice, queue);
+  const usual = choice.gpuModel === '' && wanted === queue.defaultGpus;
+  if (!usual && wanted > 0) {
+    const free = mostGpus(queue, choice.gpuModel, 'free');
+    return free >= wanted && queue.length === 0
+      ? trans._n(
+          'Starts at once: %1 such GPU is free on one node.',
+          'Starts at once: %1 such GPUs are free on one node.',
+          free,
+          free
+        )
+      : free >= wanted
+        ? place
+        : trans.__(
+            '%1 Waits until %2 such GPUs are free on one node: now %3.',
+            place,
+            wanted,
+            free
+          );
+  }
+  if (usual && queue.freeSlots > queue.length) {
     return trans.__('Starts at once: a slot is free.');
   }
-  return trans.__('Will be number %1 in this queue.', queue.length + 1);
+  return place;
 }

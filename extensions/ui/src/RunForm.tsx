@@ -10,6 +10,7 @@ import {
   type FormValues
 } from './form';
 import { Files, TextField } from './FormFields';
+import { GpuFields } from './GpuFields';
 import { ParameterInput } from './ParameterInput';
 import { Skeleton } from './parts';
 import { preferredQueue, QueueField, useQueues } from './QueueField';
@@ -56,10 +57,12 @@ export function RunForm(props: FormProps): JSX.Element {
   };
   const chosenQueue = values.queue || preferredQueue(queues.value);
   const complete = { ...values, queue: chosenQueue };
+  const queue = queues.value?.find(one => one.name === chosenQueue);
   const checked = checkForm(
     kind === 'again' ? { ...complete, project: 'as before' } : complete,
     fields,
-    trans
+    trans,
+    queue
   );
   const errors: FormErrors = {
     ...(tried ? checked : edited(checked, values)),
@@ -102,8 +105,16 @@ export function RunForm(props: FormProps): JSX.Element {
           queues={queues.value}
           unreadable={queues.error}
           chosen={chosenQueue}
+          gpus={values}
           error={errors.queue ?? ''}
           onChange={queue => set({ queue })}
+        />
+        <GpuFields
+          id={`${base}-gpu`}
+          queue={queue}
+          choice={values}
+          errors={errors}
+          onChange={set}
         />
         <div className="wl-Form-pair">
           <TextField
@@ -240,6 +251,8 @@ function edited(errors: FormErrors, values: FormValues): FormErrors {
     Object.entries(errors).filter(
       ([name]) =>
         name.startsWith('parameters.') ||
+        name === 'gpus' ||
+        name === 'gpuModel' ||
         (name === 'timeLimit' && values.timeLimit !== '')
     )
   );
@@ -252,9 +265,16 @@ function knownFields(fields: readonly ParameterField[]): ReadonlySet<string> {
     'project',
     'files',
     'timeLimit',
+    'gpus',
+    'gpuModel',
     ...fields.map(field => `parameters.${field.name}`)
   ]);
 }
+
+const OWN_NAMES: Readonly<Record<string, string>> = {
+  time_limit_seconds: 'timeLimit',
+  gpu_model: 'gpuModel'
+};
 
 /** What the server said, under the names of this form's fields. */
 function refusal(
@@ -267,7 +287,7 @@ function refusal(
   const known = knownFields(fields);
   const found: Record<string, string> = {};
   for (const [name, message] of Object.entries(error.fields)) {
-    const own = name === 'time_limit_seconds' ? 'timeLimit' : name;
+    const own = OWN_NAMES[name] ?? name;
     found[known.has(own) ? own : 'form'] = message;
   }
   return Object.keys(found).length > 0 ? found : { form: error.message };

@@ -1,9 +1,11 @@
 /** The form "Run remotely" apart from its looks: what was typed, and what is sent. */
 
 import type { Translate } from './context';
+import { checkGpus, wishOf, type GpuChoice } from './gpus';
 import type {
   ParameterField,
   ParameterValues,
+  Queue,
   Rerun,
   Submission
 } from './types';
@@ -15,7 +17,7 @@ export interface FieldInput {
   readonly edited: boolean;
 }
 
-export interface FormValues {
+export interface FormValues extends GpuChoice {
   readonly queue: string;
   readonly name: string;
   readonly project: string;
@@ -35,6 +37,8 @@ export const NO_VALUES: FormValues = {
   name: '',
   project: '',
   timeLimit: '',
+  gpus: '',
+  gpuModel: '',
   files: [],
   parameters: {}
 };
@@ -52,9 +56,10 @@ export function initialInput(field: ParameterField): FieldInput {
 export function checkForm(
   values: FormValues,
   fields: readonly ParameterField[],
-  trans: Translate
+  trans: Translate,
+  queue?: Queue
 ): FormErrors {
-  const errors: Record<string, string> = {};
+  const errors: Record<string, string> = checkGpus(values, queue, trans);
   if (!values.queue) {
     errors.queue = trans.__('Choose a queue.');
   }
@@ -114,6 +119,7 @@ export function submissionOf(
     parameters: editedParameters(values, fields),
     files: values.files,
     timeLimitSeconds: parseTimeLimit(values.timeLimit),
+    ...wishOf(values),
     idempotencyKey
   };
 }
@@ -127,7 +133,8 @@ export function rerunOf(
     idempotencyKey,
     queue: values.queue,
     name: values.name.trim(),
-    parameters: editedParameters(values, fields)
+    parameters: editedParameters(values, fields),
+    ...wishOf(values)
   };
 }
 

@@ -5,6 +5,7 @@ import {
   RUN_STATES,
   type Artifact,
   type Failure,
+  type GpuOffer,
   type LogLine,
   type LogPage,
   type ParameterField,
@@ -215,12 +216,23 @@ export const parseScalars = object<Scalars>({
   values: recordOf(nullable(number))
 });
 
+const gpuOffer = object<GpuOffer>({
+  node: text,
+  model: text,
+  memoryBytes: number,
+  count: number,
+  free: number
+});
+
 const queue = object<Queue>({
   id: text,
   name: text,
   length: number,
   slots: number,
-  freeSlots: number
+  freeSlots: number,
+  defaultGpus: number,
+  cpuSlots: number,
+  gpus: listOf(gpuOffer)
 });
 
 const parameterField = object<ParameterField>({

@@ -116,12 +116,32 @@ export interface Scalars {
   readonly values: Readonly<Record<string, number | null>>;
 }
 
+/** Equal GPUs of one node: `free` of `count` are held by nobody. */
+export interface GpuOffer {
+  readonly node: string;
+  readonly model: string;
+  readonly memoryBytes: number;
+  readonly count: number;
+  readonly free: number;
+}
+
+/** A slot is what a run gets that asks for nothing special: `defaultGpus` GPUs. */
 export interface Queue {
   readonly id: string;
   readonly name: string;
   readonly length: number;
   readonly slots: number;
   readonly freeSlots: number;
+  readonly defaultGpus: number;
+  readonly cpuSlots: number;
+  /** Empty where its nodes have none, or nobody tells. */
+  readonly gpus: readonly GpuOffer[];
+}
+
+/** What is asked for; null leaves it to the queue. */
+export interface GpuWish {
+  readonly gpus: number | null;
+  readonly gpuModel: string | null;
 }
 
 export type FieldType =
@@ -151,7 +171,7 @@ export interface ParameterField {
 
 export type ParameterValues = Readonly<Record<string, string | boolean | null>>;
 
-export interface Submission {
+export interface Submission extends GpuWish {
   readonly path: string;
   readonly queue: string;
   readonly name: string;
@@ -162,7 +182,7 @@ export interface Submission {
   readonly idempotencyKey: string;
 }
 
-export interface Rerun {
+export interface Rerun extends GpuWish {
   readonly idempotencyKey: string;
   readonly queue: string;
   readonly name: string;

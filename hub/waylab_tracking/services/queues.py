@@ -83,6 +83,30 @@ def update(call: Call) -> Json:
     return {"updated": 1, "fields": changed}
 
 
+@endpoint("queues.add_or_update_metadata", takes=requests.Metadata)
+def add_or_update_metadata(call: Call) -> Json:
+    """Set metadata items of a queue."""
+    doc = waiting.queue_by_id(call.db, call.need("queue"))
+    given = {str(one["key"]): dict(one) for one in call.need("metadata")}
+    for one in given.values():
+        one.pop("method", None)
+    kept = {} if call.body.get("replace_metadata") else doc.get("metadata") or {}
+    doc["metadata"] = {**kept, **given}
+    _save(call, doc)
+    return {"updated": 1}
+
+
+@endpoint("queues.delete_metadata")
+def delete_metadata(call: Call) -> Json:
+    """Drop metadata items of a queue."""
+    doc = waiting.queue_by_id(call.db, call.need("queue"))
+    dropped = {str(key) for key in call.need("keys")}
+    kept = doc.get("metadata") or {}
+    doc["metadata"] = {key: item for key, item in kept.items() if key not in dropped}
+    _save(call, doc)
+    return {"updated": 1}
+
+
 @endpoint("queues.delete")
 def delete(call: Call) -> Json:
     """Delete a queue in which nothing waits."""
@@ -172,6 +196,10 @@ def move_task_forward(call: Call) -> Json:
 def move_task_backward(call: Call) -> Json:
     """Move a task towards the end."""
     return _move(call, by=int(call.body.get("count") or 1))
+
+
+def _save(call: Call, doc: Json) -> None:
+    call.db.execute(queues.update().where(queues.c.id == doc["id"]).values(doc=doc))
 
 
 def _move(call: Call, *, to: int | None = None, by: int = 0) -> Json:

@@ -9,16 +9,25 @@ from waylab_clearml.queues import list_queues
 
 
 def queues(as_json: Json = False, user: User = None) -> None:
-    """Show the queues: how many runs wait, how many slots serve them and are free."""
+    """Show the queues: how many runs wait, and what is free for the next."""
     with connected(user) as client:
         found = list_queues(client)
     if as_json:
         print_json(found)
         return
     print_table(
-        ["QUEUE", "WAITING", "SLOTS", "FREE"],
+        ["QUEUE", "WAITING", "SLOTS", "FREE", "GPUS FREE"],
         [
-            [one.name, str(one.length), str(one.slots), str(one.free_slots)]
+            [
+                one.name,
+                str(one.length),
+                str(one.slots),
+                str(one.free_slots),
+                ", ".join(
+                    f"{gpu.node}: {gpu.free} of {gpu.count} {gpu.model}"
+                    for gpu in one.gpus
+                ),
+            ]
             for one in found
         ],
     )

@@ -48,6 +48,8 @@ test('a submission holds what was typed', () => {
     parameters: {},
     files: ['data.csv'],
     timeLimitSeconds: 5400,
+    gpus: null,
+    gpuModel: null,
     idempotencyKey: 'key'
   });
 });

@@ -1,5 +1,5 @@
 import type { Translate } from '../context';
-import type { ParameterField, Run, RunQuery } from '../types';
+import type { ParameterField, Queue, Run, RunQuery } from '../types';
 
 /** Texts as they are, with their arguments put in. */
 export const plain: Translate = {
@@ -32,6 +32,37 @@ export function sampleRun(change: Partial<Run> = {}): Run {
     webUrl: 'http://h/',
     ...change
   };
+}
+
+export function sampleQueue(change: Partial<Queue> = {}): Queue {
+  return {
+    id: 'q',
+    name: 'nlp',
+    length: 2,
+    slots: 4,
+    freeSlots: 1,
+    defaultGpus: 0,
+    cpuSlots: 4,
+    gpus: [],
+    ...change
+  };
+}
+
+/** A queue of two nodes: four small GPUs on one, two large ones on the other. */
+export function sampleGpuQueue(change: Partial<Queue> = {}): Queue {
+  const gib = 1024 ** 3;
+  return sampleQueue({
+    length: 0,
+    slots: 6,
+    freeSlots: 4,
+    defaultGpus: 1,
+    cpuSlots: 0,
+    gpus: [
+      { node: 'nlp', model: 'A100', memoryBytes: 80 * gib, count: 2, free: 1 },
+      { node: 'vision', model: 'L4', memoryBytes: 24 * gib, count: 4, free: 3 }
+    ],
+    ...change
+  });
 }
 
 export function sampleField(

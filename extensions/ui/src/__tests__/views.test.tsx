@@ -8,9 +8,20 @@ import { initialInput, type FormValues } from '../form';
 import { RunListModel } from '../listModel';
 import { RunForm } from '../RunForm';
 import { RunsList } from '../RunsList';
-import { CountedRuns, plain, sampleField } from './samples';
+import type { Queue } from '../types';
+import {
+  CountedRuns,
+  plain,
+  sampleField,
+  sampleGpuQueue,
+  sampleQueue
+} from './samples';
 
-const QUEUE = { id: 'q', name: 'nlp', length: 2, slots: 4, freeSlots: 1 };
+let queue: Queue = sampleQueue();
+
+beforeEach(() => {
+  queue = sampleQueue();
+});
 
 function lab(opened: string[] = []): {
   client: RunsClient;
@@ -19,7 +30,7 @@ function lab(opened: string[] = []): {
   const refuse = (): Promise<never> => Promise.reject(new Error('not here'));
   return {
     client: {
-      listQueues: () => Promise.resolve([QUEUE]),
+      listQueues: () => Promise.resolve([queue]),
       listProjects: () => Promise.resolve(['vision']),
       listRuns: refuse,
       getRun: refuse,
@@ -144,4 +155,52 @@ test('an empty list tells how to fill it', async () => {
   await show(<RunsList model={model} />);
   await act(() => model.refresh());
   expect(screen.getByText('No runs yet')).toBeTruthy();
+});
+
+test('a queue without GPUs asks for none', async () => {
+  await showForm(() => Promise.resolve());
+  expect(screen.queryByLabelText('GPUs')).toBeNull();
+});
+
+test('number and model of GPUs are offered as the queue has them, and sent', async () => {
+  queue = sampleGpuQueue();
+  const sent: FormValues[] = [];
+  await showForm(async values => {
+    sent.push(values);
+  });
+  const number = screen.getByLabelText('GPUs');
+  const model = screen.getByLabelText('GPU model');
+  const texts = (select: HTMLElement): (string | null)[] =>
+    within(select)
+      .getAllByRole('option')
+      .map(option => option.textContent);
+  expect(texts(number)).toEqual(['Queue’s default (1)', '1', '2', '3', '4']);
+  expect(texts(model)).toEqual([
+    'Any',
+    'A100 (80 GiB)  —  1 of 2 free',
+    'L4 (24 GiB)  —  3 of 4 free'
+  ]);
+  fireEvent.change(number, { target: { value: '4' } });
+  expect(screen.getByText(/Waits until 4 such GPUs are free/)).toBeTruthy();
+  fireEvent.change(model, { target: { value: 'A100' } });
+  expect(number.getAttribute('aria-invalid')).toBe('true');
+  await submit();
+  expect(sent).toEqual([]);
+  fireEvent.change(number, { target: { value: '1' } });
+  expect(screen.getByText(/1 such GPU is free on one node/)).toBeTruthy();
+  await submit();
+  expect(sent[0]).toMatchObject({ gpus: '1', gpuModel: 'A100' });
+});
+
+test('a refusal of the GPUs is shown at their field', async () => {
+  queue = sampleGpuQueue();
+  await showForm(() =>
+    Promise.reject(
+      new RequestError('no', 'invalid', { gpu_model: 'No GPU is a T4.' })
+    )
+  );
+  await submit();
+  expect(screen.getByText('No GPU is a T4.')).toBeTruthy();
+  const model = screen.getByLabelText('GPU model');
+  expect(model.getAttribute('aria-invalid')).toBe('true');
 });
