@@ -227,6 +227,9 @@ class Agent:
             for queue in answer.get("queues") or ()
             if queue.get("id") in ids
         }
+        if len(entries) < len(ids):
+            # One was deleted, and may have been made anew under another id.
+            self._queue_ids.clear()
         return [
             Candidate(task_id=str(entry["task"]), queue=name)
             for name in queues

@@ -48,7 +48,7 @@ def begin(client: Client, entry: JobEntry, task: TaskView | None, worker: str) -
     """
     if task is None:
         return False
-    if claimed_by(task, entry.claim) or _stopped_while_claimed(task):
+    if is_started(task, entry.claim):
         return True
     if task.status is not Status.QUEUED:
         return False
@@ -59,6 +59,11 @@ def begin(client: Client, entry: JobEntry, task: TaskView | None, worker: str) -
     except BadRequest as error:
         logger.info("Task %s was started by somebody else: %s", entry.task_id, error)
         return False
+
+
+def is_started(task: TaskView, claim: str) -> bool:
+    """Say whether the task was marked started under this claim."""
+    return claimed_by(task, claim) or _stopped_while_claimed(task)
 
 
 def _stopped_while_claimed(task: TaskView) -> bool:

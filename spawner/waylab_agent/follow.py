@@ -1,7 +1,8 @@
 """Bringing what a container writes into the job's own log, whatever restarts.
 
-The engine stamps every line. With the stamp of the last line in our log, and the size
-that the log had then, a second follower goes on exactly where the first one ended.
+The engine stamps every line, and hands out a long one in parts of one stamp. With the
+stamp of the last part in our log, how many parts bore it, and the size that the log had
+then, a second follower goes on exactly where the first one ended.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from io import BufferedWriter
 from typing import Any
@@ -31,12 +32,39 @@ _NANO = 10**9
 
 
 class Followed(BaseModel):
-    """How much of the engine's log is in ours: all up to `at_nanoseconds`."""
+    """How much of the engine's log is in ours: all before `at_nanoseconds`.
+
+    Of what bears that stamp itself, the first `parts` are.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     at_nanoseconds: int = 0
+    parts: int = 1
     size: int = 0
+
+    def then(self, at_nanoseconds: int, size: int) -> Followed:
+        """Give what is in our log after one more part."""
+        same = at_nanoseconds == self.at_nanoseconds
+        return Followed(
+            at_nanoseconds=at_nanoseconds,
+            parts=self.parts + 1 if same else 1,
+            size=self.size + size,
+        )
+
+
+def unseen(
+    parts: Iterable[tuple[int, bytes]], state: Followed
+) -> Iterator[tuple[int, bytes]]:
+    """Leave out what our log has already; stamps never go back in an engine's log."""
+    to_skip = state.parts
+    for at, text in parts:
+        if at < state.at_nanoseconds:
+            continue
+        if at == state.at_nanoseconds and to_skip > 0:
+            to_skip -= 1
+            continue
+        yield at, text
 
 
 class Follower:
@@ -83,13 +111,11 @@ class Follower:
         # What was written after the last note comes once more.
         surplus = max(size - state.size, 0)
         with self._folder.console.open("ab") as log:
-            for at, text in self._lines(state.at_nanoseconds):
-                if at <= state.at_nanoseconds:
-                    continue
+            for at, text in unseen(self._lines(state.at_nanoseconds), state):
                 skipped = min(surplus, len(text))
                 surplus -= skipped
                 log.write(text[skipped:])
-                state = Followed(at_nanoseconds=at, size=state.size + len(text))
+                state = state.then(at, len(text))
                 self._note(log, state)
             log.flush()
             self._keep(state)

@@ -188,11 +188,19 @@ class Job:
             is_ours = self._means.gate.renew(self.grant)
         except GrantGone as error:
             logger.info("Job %s has lost its lease: %s", self.entry.task_id, error)
+            if task is not None and claims.is_started(task, self.entry.claim):
+                # A crash came between the mark and the start: nothing runs, and
+                # nobody else would ever give the task an end.
+                self._refuse(error, Reason.AGENT_LOST)
+                return
             is_ours = False
         if not is_ours:
             if task is not None and task.status is Status.QUEUED:
                 claims.give_back(self._means.client, self.entry)
                 logger.info("No slot for job %s: given back", self.entry.task_id)
+                self._drop()
+            elif task is None or not claims.is_started(task, self.entry.claim):
+                logger.info("Task %s is not ours to run", self.entry.task_id)
                 self._drop()
             return
         if not claims.begin(self._means.client, self.entry, task, self.worker):
@@ -203,7 +211,7 @@ class Job:
         self._start(task)
 
     def _start(self, task: TaskView | None) -> None:
-        cause = self.entry.stop or must_stop(task)
+        cause = self.entry.stop or must_stop(task, self.entry.claim)
         if cause is not None and not (task and task.status is Status.QUEUED):
             self._write(stop=cause)
             self._life = Life.RUNNING  # A start may be under way.
@@ -252,13 +260,16 @@ class Job:
             return
         if self.entry.phase is Phase.RUNNING:
             self._activate()
-        cause = must_stop(task)
+        cause = must_stop(task, self.entry.claim)
         if cause is None and task and task.has_ended:
             cause = self._lingers()
         if cause is not None:
             self.stop(cause)
-        if task is not None and must_stop(task) is not StopCause.SUPERSEDED:
+        if task is not None and not self._is_superseded(task):
             self._ship(final=False)
+
+    def _is_superseded(self, task: TaskView) -> bool:
+        return must_stop(task, self.entry.claim) is StopCause.SUPERSEDED
 
     def _lingers(self) -> StopCause | None:
         """Say whether a job goes on long after its task got its end."""
@@ -276,7 +287,7 @@ class Job:
         record = self._runtime.record(self.entry, self._folder)
         if record is None:
             return
-        if task is not None and must_stop(task) is not StopCause.SUPERSEDED:
+        if task is not None and not self._is_superseded(task):
             if not self._ship(final=True):
                 return
             verdict = conclude(task, self._evidence(record))

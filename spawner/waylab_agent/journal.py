@@ -183,7 +183,11 @@ class Journal:
             msg = f"Cannot make the folder {folder.path}: {error.strerror}."
             raise JournalError(msg) from error
         folder.write(entry)
-        _sync_folder(self._jobs)
+        try:
+            _sync_folder(self._jobs)
+        except OSError as error:
+            msg = f"Cannot write the folder {self._jobs}: {error.strerror}."
+            raise JournalError(msg) from error
         return folder
 
     def folders(self) -> Iterator[JobFolder]:

@@ -13,11 +13,17 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
-from waylab_agent.errors import GateAway, GrantGone
+from waylab_agent.errors import GateAway, GrantGone, JournalError
 from waylab_agent.gate import Candidate, Grant
 from waylab_agent.outbox import Outbox
-from waylab_ledger.client import NodeBoard
-from waylab_ledger.errors import Conflict, LeaseGone, LedgerError, NotFound
+from waylab_ledger.client import BoardForbids, NodeBoard
+from waylab_ledger.errors import (
+    Conflict,
+    LeaseGone,
+    LedgerError,
+    NotFound,
+    Refused,
+)
 from waylab_ledger.values import Lease, LeaseState, NodeReport, Proof, ProofKind
 from waylab_ledger.wire import Orders
 
@@ -53,12 +59,16 @@ class LedgerGate:
         self._sure: dict[str, float] = {}
         self._active: set[str] = set()
         self._gone: dict[str, str] = {}
+        self._unwritten: dict[str, Proof] = {}
+        self._refused: set[str] = set()
         self._silent_until = 0.0
 
     @property
     def has_news(self) -> bool:
         """Whether the board is to be told something now."""
-        return not self._announced or any(True for _ in self._outbox.entries())
+        return not self._announced or any(
+            lease not in self._refused for lease, _ in self._to_give_back()
+        )
 
     def tell(self) -> None:
         """Tell the board of this process, and of the leases that are given back.
@@ -69,9 +79,14 @@ class LedgerGate:
         if not self._announced:
             self._ask(partial(self._board.epoch, self.epoch))
             self._announced = True
-        for lease, proof in self._outbox.entries():
+        for lease, proof in self._to_give_back():
             try:
                 self._ask(partial(self._board.release, lease, proof))
+            except _BoardRefuses as error:
+                # One lease that the board does not take back is no reason to be
+                # silent about all else; it is offered again with each report.
+                self._tell_of_refusal(lease, error)
+                continue
             except (LeaseGone, NotFound):
                 logger.debug("Lease %s was free already", lease)
             except Conflict as error:
@@ -80,6 +95,8 @@ class LedgerGate:
             else:
                 logger.info("Lease %s is given back: %s", lease, proof.kind)
             self._outbox.forget(lease)
+            self._unwritten.pop(lease, None)
+            self._refused.discard(lease)
 
     def report(self, report: NodeReport) -> Orders:
         """Send a report, and learn from the answer.
@@ -181,11 +198,26 @@ class LedgerGate:
 
     def release(self, grant: Grant, proof: Proof) -> None:
         """Note that the lease is to be given back; `tell` brings it to the board."""
-        self._outbox.put(grant.id, proof)
+        try:
+            self._outbox.put(grant.id, proof)
+        except JournalError:
+            # There may be no entry of such a job either, which would bring it here
+            # again. What dies with this process the reports of the next one free.
+            if proof.kind is ProofKind.NEVER_STARTED:
+                self._unwritten[grant.id] = proof
+            raise
         self._pending.pop(grant.task_id, None)
         self._sure.pop(grant.id, None)
         self._active.discard(grant.id)
         self._gone.pop(grant.id, None)
+
+    def _to_give_back(self) -> list[tuple[str, Proof]]:
+        return list({**self._unwritten, **dict(self._outbox.entries())}.items())
+
+    def _tell_of_refusal(self, lease: str, error: Exception) -> None:
+        if lease not in self._refused:
+            self._refused.add(lease)
+            logger.warning("Lease %s is not taken back: %s", lease, error)
 
     def _check_kept(self, grant: Grant) -> None:
         lease = self._ask(partial(self._board.lease, grant.id))
@@ -248,12 +280,18 @@ class LedgerGate:
             return question()
         except (LeaseGone, NotFound, Conflict):
             raise
+        except (BoardForbids, Refused) as error:
+            raise _BoardRefuses(str(error)) from error
         except LedgerError as error:
             self._silent_until = time.monotonic() + AWAY_SECONDS
             raise GateAway(str(error)) from error
         except ValueError as error:  # WireError: what answers is no board of ours.
             self._silent_until = time.monotonic() + AWAY_SECONDS
             raise GateAway(str(error)) from error
+
+
+class _BoardRefuses(GateAway):
+    """The board answers, and says no, now and to this one question."""
 
 
 def _task_of(holder: str) -> str:

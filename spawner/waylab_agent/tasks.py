@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -12,6 +13,7 @@ from waylab_clearml.client import Client
 
 RUNNER_ENTRY_POINT = "waylab_notebook.py"
 CLAIM_REASON = "Claimed by {worker} ({claim})"
+_CLAIMED = re.compile(r"Claimed by \S+ \(([0-9a-f]+)\)")
 _STOPPING = "stopping"
 _FIELDS = (
     "id",
@@ -148,8 +150,10 @@ def claimed_by(task: TaskView, claim: str) -> bool:
     return task.status is Status.IN_PROGRESS and f"({claim})" in task.status_reason
 
 
-def must_stop(task: TaskView | None) -> StopCause | None:
+def must_stop(task: TaskView | None, claim: str = "") -> StopCause | None:
     """Say why a running job has to be stopped, judged by its task; None: it goes on.
+
+    `claim` is the job's: a task that another claim has started since is another run.
 
     A task that ended well or badly by its own hand is left alone: its process is
     about to end, and may still be uploading.
@@ -158,6 +162,9 @@ def must_stop(task: TaskView | None) -> StopCause | None:
         return StopCause.SUPERSEDED
     match task.status:
         case Status.IN_PROGRESS:
+            started = _CLAIMED.fullmatch(task.status_reason)
+            if claim and started and started.group(1) != claim:
+                return StopCause.SUPERSEDED
             asked = _STOPPING in task.status_message.lower()
             return StopCause.ABORTED if asked else None
         case Status.STOPPED:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from waylab_agent import begin
-from waylab_agent.follow import read_stamp
+from waylab_agent.follow import Followed, read_stamp, unseen
 from waylab_agent.tools import closure, prepare
 
 ORDER = {
@@ -85,3 +85,15 @@ def test_the_engine_s_stamps_are_parted_to_the_nanosecond() -> None:
     assert read_stamp(b"2026-11-22T10:00:00.5Z x")[0] - at == 500_000_000 - 7
     with pytest.raises(ValueError, match="no stamp"):
         read_stamp(b"no stamp at all")
+
+
+@pytest.mark.parametrize("cut", range(6))
+def test_wherever_a_log_is_cut_off_each_part_of_it_comes_once(cut: int) -> None:
+    log = [(1, b"a\n"), (2, b"long "), (2, b"line "), (2, b"here\n"), (3, b"b\n")]
+    state = Followed()
+    first = list(unseen(log[:cut], state))
+    for at, text in first:
+        state = state.then(at, len(text))
+    again = [part for part in log if part[0] >= state.at_nanoseconds]
+    assert first + list(unseen(again, state)) == log
+    assert state.size == sum(len(text) for _, text in first)

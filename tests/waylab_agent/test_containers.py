@@ -53,6 +53,14 @@ def test_a_job_sees_exactly_its_leased_gpu_and_leaves_nothing(
     wait_until(lambda: not notes(docker.rig.folder), "the journal's end")
 
 
+def test_a_line_longer_than_the_engine_s_own_arrives_whole(docker: DockerRig) -> None:
+    docker.start_agent()
+    task = docker.enqueue("print('<' + 'x' * 100_000 + '>')")
+    assert docker.rig.end_of(task) == ("completed", "completed")
+    console = docker.rig.console(task).replace("\n", "")
+    assert "<" + "x" * 100_000 + ">" in console
+
+
 def test_a_job_finds_its_owner_s_token_and_nothing_of_the_agent(
     docker: DockerRig,
 ) -> None:

@@ -117,3 +117,10 @@ def test_when_a_running_job_must_stop(
     task: TaskView | None, cause: StopCause | None
 ) -> None:
     assert must_stop(task) is cause
+
+
+def test_a_task_that_another_claim_has_started_is_another_run() -> None:
+    task = TaskView("t", Status.IN_PROGRESS, "Claimed by n2:gpu0 (fedc)")
+    assert must_stop(task, "0123") is StopCause.SUPERSEDED
+    assert must_stop(task, "fedc") is None
+    assert must_stop(TaskView("t", Status.IN_PROGRESS, "started"), "0123") is None

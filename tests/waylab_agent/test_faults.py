@@ -190,3 +190,11 @@ def test_a_claim_without_a_slot_goes_back_to_the_head_of_its_queue(rig: Rig) -> 
     for task in (running, first, second):
         rig.end_of(task)
     assert rig.task(first)["status"] == "completed"
+
+
+def test_a_queue_that_is_made_anew_is_served(rig: Rig) -> None:
+    rig.start_agent()
+    assert rig.end_of(rig.enqueue("print(1)")) == ("completed", "completed")
+    rig.system.call("queues.delete", {"queue": rig.queue_id(rig.queue), "force": True})
+    rig.system.call("queues.create", {"name": rig.queue})
+    assert rig.end_of(rig.enqueue("print(2)")) == ("completed", "completed")

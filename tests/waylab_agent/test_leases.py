@@ -11,11 +11,29 @@ from tests.waylab_agent.conditions import wait_until
 from tests.waylab_agent.faulty import Fault, Moment, faulty
 from tests.waylab_agent.ledger_rig import LedgerRig, running_ledger
 from tests.waylab_agent.rig import Rig
-from tests.waylab_agent.test_faults import COUNT, expected, lines, wait_for_end
+from tests.waylab_agent.test_faults import (
+    COUNT,
+    expected,
+    lines,
+    remove,
+    wait_for_end,
+    write_claim,
+)
 
-from waylab_agent.journal import Journal
-from waylab_ledger.values import LeaseState
+from waylab_agent.journal import Journal, Phase
+from waylab_agent.outbox import Outbox
+from waylab_ledger.values import (
+    DeviceKind,
+    Holder,
+    LeaseState,
+    Proof,
+    ProofKind,
+    Request,
+    Selector,
+)
+from waylab_ledger.wire import encode
 
+CPU = DeviceKind.CPU
 WAIT = "import time; print('up', flush=True); time.sleep(600)"
 
 
@@ -217,3 +235,53 @@ def test_a_claim_that_was_cut_off_keeps_its_lease_and_runs_once(
         ledger.start_agent(API_URL=proxy.url)
         check(ledger, task, fault)
         ledger.rig.stop_agents()
+
+
+def test_a_lease_that_is_not_taken_back_silences_nobody(ledger: LedgerRig) -> None:
+    ledger.start_agent(SLOTS="2")
+    wait_until(lambda: len(ledger.board.state().nodes[0].devices) == 2, "the slots")
+    lab = Request(
+        key="lab", holder=Holder.lab("ada"), user="ada", selector=Selector(CPU)
+    )
+    body = {"request": encode(lab), "taker": "hub"}
+    hub = ledger.board.hub_token
+    ledger.board.call("POST", "/epochs", {"epoch": "hub"}, token=hub)
+    answer = ledger.board.call("POST", "/requests", body, token=hub)
+    lease = answer.raise_for_status().json()["lease"]["id"]
+    outbox = Outbox(ledger.rig.folder / "agents/n1")
+    outbox.put(lease, Proof(ProofKind.NEVER_STARTED, by="nobody"))
+    task = ledger.rig.enqueue("print('on')")
+    assert ledger.rig.end_of(task) == ("completed", "completed")
+    assert [one.id for one in ledger.board.state().leases if one.id == lease]
+
+
+def test_a_full_disk_costs_no_lease(ledger: LedgerRig) -> None:
+    agent = ledger.start_agent()
+    state = ledger.rig.folder / "agents/n1"
+    wait_until(lambda: ledger.board.state().nodes[0].devices, "the report")
+    for name in ("jobs", "releases"):
+        (state / name).rmdir()
+        (state / name).write_text("in the way")
+    task = ledger.rig.enqueue("print('after all')")
+    wait_until(lambda: "Not a directory" in agent.log.read_text(), "trouble")
+    for name in ("jobs", "releases"):
+        (state / name).unlink()
+        (state / name).mkdir(0o700)
+    assert ledger.rig.end_of(task) == ("completed", "completed")
+    ledger.wait_for_release()
+
+
+def test_a_started_task_whose_lease_is_gone_is_given_an_end(ledger: LedgerRig) -> None:
+    marked, ended = ledger.rig.enqueue("print(1)"), ledger.rig.enqueue("print(2)")
+    for task in (marked, ended):
+        remove(ledger.rig, task)
+        write_claim(ledger.rig, task, Phase.CLAIMED)
+    reason = "Claimed by n1:cpu0 (0123456789abcdef)"
+    system = ledger.rig.system
+    system.call("tasks.started", {"task": marked, "status_reason": reason})
+    system.call("tasks.stopped", {"task": ended, "force": True})
+    ledger.start_agent()
+    assert ledger.rig.end_of(marked) == ("failed", "agent-lost")
+    jobs = ledger.rig.folder / "agents/n1/jobs"
+    wait_until(lambda: not list(jobs.iterdir()), "the journal's end")
+    assert "1" not in ledger.rig.console(marked).split()
