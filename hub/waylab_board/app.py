@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
-from waylab_board import changing, nodes, pages, reading
+from waylab_board import changing, nodes, own_keys, pages, reading
 from waylab_board.board import Board
 from waylab_board.dependencies import Caller
 from waylab_board.errors import Denied
@@ -42,6 +42,10 @@ TAGS = [
         "description": "Asking for devices, and giving them back.",
     },
     {"name": "nodes", "description": "Agents' reports, and what admins do to nodes."},
+    {
+        "name": "ClearML keys",
+        "description": "Users' own keys, where the site has a ClearML Server.",
+    },
     {"name": "about", "description": "The service itself."},
 ]
 
@@ -67,7 +71,7 @@ def application(board: Board) -> FastAPI:
         openapi_tags=TAGS,
     )
     app.state.board = board
-    for part in (reading.router, changing.router, nodes.router):
+    for part in (reading.router, changing.router, nodes.router, own_keys.router):
         app.include_router(part, prefix=prefix + API)
     app.include_router(_about(prefix), prefix=prefix)
     app.include_router(pages.router, prefix=prefix, include_in_schema=False)

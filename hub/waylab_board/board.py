@@ -18,6 +18,7 @@ from waylab_board.callers import Callers
 from waylab_board.errors import ConfigurationError
 from waylab_board.hub import Hub
 from waylab_board.keeper import Keeper
+from waylab_board.keyring import Keyring, Owners
 from waylab_board.labs import Labs
 from waylab_board.metrics import Metrics
 from waylab_board.mirror import Mirror
@@ -59,6 +60,8 @@ class Board:
     queues: Queues | None
     agent_keys: AgentKeys | None
     mirror: Mirror | None
+    keyring: Keyring | None
+    """The users' ClearML keys, where they bring their own."""
     reports: dict[str, NodeReport] = field(default_factory=dict)
     """The last report of each node since this process began."""
 
@@ -119,9 +122,11 @@ def make(settings: BoardSettings) -> Board:
     books = Books(Ledger.open(settings.database_url), metrics.called)
     tracking = _tracking(settings)
     queues = agent_keys = mirror = None
+    keyring = _keyring(settings, site)
     if tracking is not None:
-        queues = Queues(Client(tracking, timeout_seconds=_TRACKING_SECONDS))
-        agent_keys = AgentKeys(tracking)
+        owners = Owners(keyring, site.jobs.unknown_owner) if keyring else None
+        queues = Queues(Client(tracking, timeout_seconds=_TRACKING_SECONDS), owners)
+        agent_keys = AgentKeys(tracking) if keyring is None else None
         mirror = Mirror(
             site, books, queues, hub, troubles, seconds=settings.mirror_seconds
         )
@@ -140,6 +145,7 @@ def make(settings: BoardSettings) -> Board:
         queues=queues,
         agent_keys=agent_keys,
         mirror=mirror,
+        keyring=keyring,
     )
 
 
@@ -160,6 +166,20 @@ def _site(path: Path) -> Site:
     except (OSError, ValueError) as error:
         msg = f"The site in {path} cannot be read: {error}"
         raise ConfigurationError(msg) from error
+
+
+def _keyring(settings: BoardSettings, site: Site) -> Keyring | None:
+    folder, key_file = settings.keyring_folder, settings.keyring_key_file
+    if not site.tracking.is_external:
+        return None
+    if folder is None or key_file is None or settings.tracking_key_file is None:
+        msg = (
+            "The site names a ClearML Server: set WAYLAB_BOARD_KEYRING_FOLDER and "
+            "WAYLAB_BOARD_KEYRING_KEY_FILE for its users' keys, and "
+            "WAYLAB_BOARD_TRACKING_KEY_FILE for the board's own."
+        )
+        raise ConfigurationError(msg)
+    return Keyring(folder, key_file, site.tracking)
 
 
 def _word(path: Path | None) -> str:

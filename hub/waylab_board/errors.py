@@ -45,6 +45,10 @@ class SignInError(BoardError):
     """The sign-in failed; its text is for the user."""
 
 
+class KeysError(BoardError):
+    """A user's ClearML keys cannot be taken; its text is for the user."""
+
+
 class ConfigurationError(BoardError):
     """With these settings or files the board cannot start."""
 

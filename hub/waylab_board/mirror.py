@@ -17,6 +17,7 @@ from waylab_board.shown import wants
 from waylab_board.troubles import Troubles
 from waylab_board.wants import Entry, WantsError, nodes_of, request_of
 from waylab_clearml.errors import ClearMLError
+from waylab_clearml.verdict import Reason
 from waylab_ledger.values import DeviceKind, Request
 from waylab_ledger.views import Snapshot
 from waylab_site.model import SERVICES_QUEUE, Site
@@ -101,6 +102,10 @@ class Mirror:
     ) -> None:
         # A node that lost its GPUs for a moment does not become one without any.
         self._with_gpus |= nodes_with_gpus(self._site, snapshot)
+        for entry in entries:
+            if entry.refusal:
+                await self._refuse(entry, queue, entry.refusal, Reason.START_FAILED)
+        entries = tuple(one for one in entries if not one.refusal)
         users = sorted({one.user for one in entries})
         found = await asyncio.gather(*(self._hub.groups(user) for user in users))
         groups = dict(zip(users, found, strict=True))
@@ -174,9 +179,16 @@ class Mirror:
         since = self._hopeless_since.setdefault(request.key, now)
         return now - since >= HOPELESS_SECONDS
 
-    async def _refuse(self, entry: Entry, queue: str, sentence: str) -> None:
+    async def _refuse(
+        self,
+        entry: Entry,
+        queue: str,
+        sentence: str,
+        reason: Reason = Reason.PARAMETER_INVALID,
+    ) -> None:
+        refuse = self._queues.refuse
         try:
-            done = await asyncio.to_thread(self._queues.refuse, entry, queue, sentence)
+            done = await asyncio.to_thread(refuse, entry, queue, sentence, reason)
         except ClearMLError as error:
             _log.warning("Task %s cannot be refused: %s", entry.task, error)
             return

@@ -84,6 +84,19 @@ async def tokens(request: Request, board: BoardDep) -> Response:
     return await _show(request, board, "nodes.html", values)
 
 
+@router.get("/clearml")
+async def my_clearml(request: Request, board: BoardDep) -> Response:
+    """Show a user's ClearML keys and take new ones."""
+
+    async def values(who: Principal) -> dict[str, Any]:
+        if board.keyring is None:
+            msg = "This site has its own ClearML: the hub makes everybody's keys."
+            raise Denied(404, "not-found", msg)
+        return {"clearml_web_url": str(board.site.tracking.web_url)}
+
+    return await _show(request, board, "clearml.html", values)
+
+
 @router.get("/sign-in")
 async def sign_in(
     request: Request, board: BoardDep, next_: Annotated[str, Query(alias="next")] = ""
@@ -190,6 +203,7 @@ def _hub_variables(board: Board, who: Principal | None) -> dict[str, Any]:
         "site_name": board.site.site.name,
         "shared_notice": settings.shared_notice,
         "tracking_path": settings.tracking_path,
+        "own_keys_path": f"{settings.prefix}/clearml" if board.keyring else "",
     }
 
 

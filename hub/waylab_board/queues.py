@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from waylab_board.keyring import Owners
 from waylab_board.wants import Entry, parameters_of
 from waylab_clearml.client import Client
 from waylab_clearml.offer import RENEWED_SECONDS, Offer, as_item
@@ -19,9 +20,14 @@ _Key = tuple[str, str]
 class Queues:
     """Reads queues with a client of the `system` principal; remembers tasks."""
 
-    def __init__(self, client: Client) -> None:
-        """Nothing is sent before `look`."""
+    def __init__(self, client: Client, owners: Owners | None = None) -> None:
+        """Nothing is sent before `look`.
+
+        `owners` tells whose tasks are whose where users bring their own keys; else
+        ClearML's users are the hub's.
+        """
         self._client = client
+        self._owners = owners
         self._known: dict[_Key, Entry] = {}
         self._ids: dict[str, str] = {}
         self._users: dict[str, str] = {}
@@ -71,7 +77,13 @@ class Queues:
             self._client.call("queues.add_or_update_metadata", body)
             self._published[name] = offer, now
 
-    def refuse(self, entry: Entry, queue: str, sentence: str) -> bool:
+    def refuse(
+        self,
+        entry: Entry,
+        queue: str,
+        sentence: str,
+        reason: Reason = Reason.PARAMETER_INVALID,
+    ) -> bool:
         """Take a task out of its queue and mark it failed; False if it had left.
 
         Raises:
@@ -80,7 +92,7 @@ class Queues:
         where = {"queue": self._ids[queue], "task": entry.task}
         if not self._client.call("queues.remove_task", where).get("removed"):
             return False
-        verdict = Verdict(Outcome.FAILED, Reason.PARAMETER_INVALID, sentence)
+        verdict = Verdict(Outcome.FAILED, reason, sentence)
         item = {
             "name": CONFIGURATION_NAME,
             "type": "json",
@@ -129,14 +141,22 @@ class Queues:
         self._learn_names(docs)
         for doc in docs:
             task = str(doc["id"])
+            user, refusal = self._owner(_id(doc.get("user")))
             self._known[task, added[task]] = Entry(
                 task=task,
                 added=added[task],
                 name=str(doc.get("name") or ""),
-                user=self._users.get(_id(doc.get("user")), "unknown"),
+                user=user,
+                refusal=refusal,
                 project=self._projects.get(_id(doc.get("project")), ""),
                 parameters=parameters_of(doc),
             )
+
+    def _owner(self, clearml_id: str) -> tuple[str, str]:
+        name = self._users.get(clearml_id, "")
+        if self._owners is None:
+            return name or "unknown", ""
+        return self._owners.of_task(clearml_id, name)
 
     def _learn_names(self, docs: Sequence[dict[str, Any]]) -> None:
         if {_id(doc.get("user")) for doc in docs} - self._users.keys():

@@ -61,6 +61,13 @@ class BoardSettings(BaseSettings):
     tracking_web_url: str = Field(
         default="", description="Base of ClearML's pages for agents that join."
     )
+    keyring_folder: Path | None = Field(
+        default=None,
+        description="Folder of the users' ClearML keys, encrypted (ClearML Server).",
+    )
+    keyring_key_file: Path | None = Field(
+        default=None, description="File with the key of those; made here."
+    )
     site_id: str = Field(
         default="", description="The site's id, which containers carry as a label."
     )

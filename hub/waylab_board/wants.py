@@ -23,7 +23,10 @@ class WantsError(ValueError):
 
 @dataclass(frozen=True)
 class Entry:
-    """A task in a queue, as ClearML tells it; `added` is when it was enqueued."""
+    """A task in a queue, as ClearML tells it; `added` is when it was enqueued.
+
+    `refusal` says why nobody can run it.
+    """
 
     task: str
     added: str
@@ -31,6 +34,7 @@ class Entry:
     user: str
     project: str
     parameters: Mapping[str, str]
+    refusal: str = ""
 
 
 def parameters_of(task: Mapping[str, Any]) -> dict[str, str]:

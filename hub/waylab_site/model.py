@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from ipaddress import IPv4Address
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -19,6 +19,7 @@ from pydantic import (
     StrictBool,
     StrictInt,
     StringConstraints,
+    model_validator,
 )
 
 SERVICES_QUEUE = "services"
@@ -49,6 +50,10 @@ REFERENCE = (
     r"(@sha256:[0-9a-f]{64})?$"
 )
 Text = Annotated[str, StringConstraints(max_length=400)]
+ServerUrl = Annotated[
+    str,
+    StringConstraints(pattern=r"^https?://[^\s/][^\s]*[^\s/]$", max_length=400),
+]
 
 
 class _Table(BaseModel):
@@ -76,6 +81,29 @@ class Jobs(_Table):
 
     services_slots: StrictInt = Field(default=8, ge=1, le=256)
     unknown_owner: Annotated[str, StringConstraints(max_length=64)] | None = None
+
+
+class Tracking(_Table):
+    """The table `[tracking]`: a ClearML Server in place of the embedded one."""
+
+    api_url: ServerUrl | None = None
+    web_url: ServerUrl | None = None
+    files_url: ServerUrl | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if (
+            len({url is None for url in (self.api_url, self.web_url, self.files_url)})
+            > 1
+        ):
+            msg = "write api_url, web_url and files_url of a ClearML Server, or none"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def is_external(self) -> bool:
+        """Whether users bring their own ClearML keys."""
+        return self.api_url is not None
 
 
 class HomesKind(StrEnum):
@@ -237,6 +265,7 @@ class Site(_Table):
     site: General = General()
     labs: Labs = Labs()
     jobs: Jobs = Jobs()
+    tracking: Tracking = Tracking()
     homes: Homes = Homes()
     nodes: tuple[Node, ...]
     queues: tuple[Queue, ...]

@@ -7,8 +7,6 @@ import secrets
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from pydantic import ValidationError
-
 from waylab_agent.agent import Agent
 from waylab_agent.blueprint import Grounds
 from waylab_agent.containers import ContainerRuntime
@@ -22,6 +20,7 @@ from waylab_agent.local import LocalRuntime
 from waylab_agent.machine import Machine
 from waylab_agent.means import Means, Place
 from waylab_agent.outbox import Outbox
+from waylab_agent.owners import KeyOwners, Owners, TokenOwners
 from waylab_agent.settings import AgentSettings
 from waylab_agent.slots import SlotGate, slots_of
 from waylab_agent.tools import prepare
@@ -49,25 +48,31 @@ def assembled(settings: AgentSettings, journal: Journal) -> Iterator[Agent]:
     """
     epoch = f"agent:{settings.node}:{secrets.token_hex(_EPOCH_BYTES)}"
     with ExitStack() as stack:
-        client = Client(_credentials(settings), timeout_seconds=REQUEST_SECONDS)
+        client = stack.enter_context(
+            Client(_credentials(settings), timeout_seconds=REQUEST_SECONDS)
+        )
+        site = _site(settings)
+        board: NodeBoard | None = None
+        if settings.board_url is not None:
+            board = stack.enter_context(_board(settings, settings.board_url))
         place = Place(
             settings=settings,
-            client=stack.enter_context(client),
+            client=client,
+            owners=_owners(settings, client, board, site),
             accounts=Accounts(settings.homes, settings.isolated),
             epoch=epoch,
         )
         devices = Devices(settings)
         stack.callback(devices.close)
         processes = LocalRuntime(place)
-        containers = _containers(place, devices)
+        containers = _containers(place, devices, site)
         if containers is not None:
             stack.callback(containers.close)
         runtime = containers or processes
         exchange: Exchange | None = None
         slots = slots_of(settings) if settings.board_url is None else ()
         gate: Gate = SlotGate(slots)
-        if settings.board_url is not None:
-            board = stack.enter_context(_board(settings, settings.board_url))
+        if board is not None:
             outbox = Outbox(settings.state)
             gate = LedgerGate(board, outbox, epoch=epoch, slot_of=devices.slot_of)
             every = settings.board_seconds
@@ -76,6 +81,7 @@ def assembled(settings: AgentSettings, journal: Journal) -> Iterator[Agent]:
             settings=settings,
             client=place.client,
             accounts=place.accounts,
+            owners=place.owners,
             epoch=epoch,
             gate=gate,
             journal=journal,
@@ -99,15 +105,43 @@ def _board(settings: AgentSettings, url: str) -> NodeBoard:
     )
 
 
-def _containers(place: Place, devices: Devices) -> ContainerRuntime | None:
-    settings = place.settings
-    if settings.engine is None or settings.site_file is None:
+def _site(settings: AgentSettings) -> Site | None:
+    if settings.site_file is None:
         return None
     try:
-        site = Site.model_validate_json(settings.site_file.read_bytes())
+        return Site.model_validate_json(settings.site_file.read_bytes())
+    except (OSError, ValueError) as error:
+        msg = f"Cannot read the site in {settings.site_file}: {error}"
+        raise SettingsError(msg) from error
+
+
+def _owners(
+    settings: AgentSettings,
+    client: Client,
+    board: NodeBoard | None,
+    site: Site | None,
+) -> Owners:
+    if site is None or not site.tracking.is_external:
+        return TokenOwners(client, settings)
+    if board is None:
+        msg = (
+            "The site has a ClearML Server, whose users' keys the board keeps: set "
+            "WAYLAB_AGENT_BOARD_URL."
+        )
+        raise SettingsError(msg)
+    return KeyOwners(board, settings)
+
+
+def _containers(
+    place: Place, devices: Devices, site: Site | None
+) -> ContainerRuntime | None:
+    settings = place.settings
+    if settings.engine is None or site is None:
+        return None
+    try:
         address = EngineAddress(settings.engine, tls_folder=settings.engine_tls)
         tools = prepare(settings.state)
-    except (OSError, ValidationError, ValueError) as error:
+    except (OSError, ValueError) as error:
         msg = f"The node's engine cannot be used for jobs: {error}"
         raise SettingsError(msg) from error
     engine = Engine(address, timeout_seconds=REQUEST_SECONDS)

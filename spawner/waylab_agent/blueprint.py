@@ -18,7 +18,7 @@ from waylab_agent.errors import ImageError, StartError
 from waylab_agent.journal import JobEntry, JobFolder
 from waylab_agent.limits import share_of
 from waylab_agent.means import Place
-from waylab_agent.orders import owner_of, worker_of
+from waylab_agent.orders import worker_of
 from waylab_agent.tasks import Wishes, wishes
 from waylab_agent.tools import DEFAULTS, TARGET, Tools
 from waylab_clearml.environment import sdk_environment
@@ -71,7 +71,7 @@ def draw(
         StartError: the task asks for what a job cannot have; the text names it.
     """
     place, site, tools = grounds.place, grounds.site, grounds.tools
-    credentials, user = owner_of(place, entry.task_id)
+    credentials, user = place.owners.of(entry.task_id)
     wanted = wishes(place.client, entry.task_id)
     wish = _wish(site, wanted, entry.queue)
     ground = _ground(place, site, engine)

@@ -90,11 +90,26 @@ def join(url: str, token: str, state: Path) -> Membership:
         settings["API_URL"] = tracking.api_url
         settings["WEB_URL"] = tracking.web_url
         settings["FILES_URL"] = tracking.files_url
+    elif joined.site is not None:
+        settings |= _server_of(joined.site, state)
     if joined.site is not None:
         _write(state / SITE, json.dumps(joined.site))
         settings["SITE_FILE"] = str(state / SITE)
     _write(state / FILE, json.dumps(settings, indent=1))
     return Membership(joined.node, settings)
+
+
+def _server_of(site: Mapping[str, object], state: Path) -> dict[str, str]:
+    """Give the site's ClearML Server; the agent's keys for it an admin lays down."""
+    tracking = site.get("tracking")
+    found = tracking if isinstance(tracking, Mapping) else {}
+    if not found.get("api_url"):
+        return {}
+    addresses = {
+        name.upper(): str(found.get(name) or "")
+        for name in ("api_url", "web_url", "files_url")
+    }
+    return {**addresses, "KEY_FILE": str(state / KEYS)}
 
 
 def membership(state: Path) -> dict[str, str]:

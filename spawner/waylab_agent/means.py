@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from waylab_agent.gate import Gate
 from waylab_agent.journal import JobEntry, Journal
+from waylab_agent.owners import Owners
 from waylab_agent.runtime import NoEngine, Runtime
 from waylab_agent.settings import AgentSettings
 from waylab_clearml.client import Client
@@ -19,6 +20,7 @@ class Place:
     settings: AgentSettings
     client: Client
     accounts: Accounts
+    owners: Owners
     epoch: str
 
 

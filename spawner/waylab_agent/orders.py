@@ -14,12 +14,10 @@ from waylab_agent.environment import (
     job_configuration,
     job_environment,
 )
-from waylab_agent.errors import StartError
 from waylab_agent.journal import JobEntry
 from waylab_agent.launch import Order
 from waylab_agent.means import Place
 from waylab_agent.tasks import wishes
-from waylab_clearml.credentials import Credentials
 from waylab_clearml.environment import sdk_environment
 from waylab_clearml.verdict import FILE_NAME
 from waylab_engine.marks import lease_mark, scope
@@ -34,10 +32,10 @@ def for_processes(place: Place, entry: JobEntry) -> Order:
     Raises:
         ClearMLError: the server does not answer, or gives no token for this task.
         AccountError: the owner can have no account.
-        StartError: the server's answer names no owner.
+        StartError: nobody can act for the task's owner.
     """
     settings = place.settings
-    credentials, user = owner_of(place, entry.task_id)
+    credentials, user = place.owners.of(entry.task_id)
     wanted = wishes(place.client, entry.task_id)
     account = place.accounts.ensure(user)
     cache = account.home / ".cache" / "waylab"
@@ -74,26 +72,3 @@ def for_processes(place: Place, entry: JobEntry) -> Order:
 def worker_of(place: Place, entry: JobEntry) -> str:
     """Name the ClearML worker that runs a job."""
     return f"{place.settings.node}:{entry.grant.slot}"
-
-
-def owner_of(place: Place, task_id: str) -> tuple[Credentials, str]:
-    """Give credentials that act for the task's owner while it runs, and their name.
-
-    Raises:
-        ClearMLError: the server does not answer, or gives no token for this task.
-        StartError: the server's answer names no owner.
-    """
-    settings = place.settings
-    answer = place.client.call("waylab.job_token", {"task": task_id})
-    try:
-        token, user = str(answer["token"]), str(answer["user"]["name"])
-    except (KeyError, TypeError) as error:
-        msg = f"The server's answer about the task's owner lacks {error}."
-        raise StartError(msg) from error
-    credentials = Credentials(
-        api_url=settings.api_url,
-        web_url=settings.web_url,
-        files_url=settings.files_url,
-        token=token,
-    )
-    return credentials, user

@@ -6,7 +6,6 @@ import logging
 
 from waylab_agent.errors import StartError
 from waylab_agent.means import Place
-from waylab_agent.orders import owner_of
 from waylab_clearml.client import Client
 from waylab_clearml.errors import ApiError
 from waylab_clearml.verdict import CONFIGURATION_NAME, Outcome, Verdict
@@ -46,13 +45,16 @@ def write(place: Place, task_id: str, verdict: Verdict) -> bool:
 
 
 def _keep_details(place: Place, task_id: str, verdict: Verdict) -> None:
-    """Store the verdict as a configuration item, as the task's owner.
+    """Store the verdict as a configuration item.
 
-    An agent may mark tasks, but not edit them.
+    Where an agent may mark tasks, but not edit them, that is done as their owner.
     """
     item = {"name": CONFIGURATION_NAME, "type": "json", "value": verdict.to_json()}
     body = {"task": task_id, "configuration": [item], "force": True}
-    credentials, _ = owner_of(place, task_id)
+    if place.owners.agent_may_edit:
+        place.client.call("tasks.edit_configuration", body)
+        return
+    credentials, _ = place.owners.of(task_id)
     timeout_seconds = place.client.timeout_seconds
     with Client(credentials, timeout_seconds=timeout_seconds) as owner:
         owner.call("tasks.edit_configuration", body)

@@ -59,8 +59,18 @@ __all__ = [
     "LedgerError",
     "NodeBoard",
     "NotFound",
+    "OwnKeys",
     "Refused",
 ]
+
+
+@dataclass(frozen=True)
+class OwnKeys:
+    """A ClearML key pair that a user has entered; `user` is the hub's name."""
+
+    user: str
+    access_key: str
+    secret_key: str = field(repr=False)
 
 
 class BoardUnreachable(LedgerError):
@@ -169,6 +179,11 @@ class BoardClient:
     async def epoch(self, epoch: str) -> None:
         """Say that the hub's process has begun anew: earlier ones are dead."""
         await self._send(_epoch(epoch))
+
+    async def user_keys(self, user: str) -> OwnKeys:
+        """Give the ClearML keys that a user has entered (NotFound: none)."""
+        path = f"/clearml-keys/{_q(user)}/secret"
+        return await self._send(_Call("GET", path, _own_keys))
 
     async def state(self) -> BoardState:
         """Give all that the board shows."""
@@ -302,6 +317,15 @@ class NodeBoard:
         """Give a lease of this node, released ones too (NotFound if there is none)."""
         return self._send(_Call("GET", f"/leases/{_q(lease)}", _reader(Lease)))
 
+    def owner_keys(self, task: str) -> OwnKeys:
+        """Give the ClearML keys of a task's owner (sites with a ClearML Server).
+
+        Raises:
+            BoardForbids: this node holds no lease of the task's.
+            NotFound: the owner has entered none.
+        """
+        return self._send(_Call("GET", f"/jobs/{_q(task)}/credentials", _own_keys))
+
     def epoch(self, epoch: str) -> None:
         """Say that the agent's process has begun anew: earlier ones are dead."""
         self._send(_epoch(epoch))
@@ -389,6 +413,14 @@ def _epoch(epoch: str) -> _Call[None]:
 
 def _reader(kind: type[T]) -> Callable[[Any], T]:
     return lambda data: decode(kind, data)
+
+
+def _own_keys(data: Any) -> OwnKeys:
+    return OwnKeys(
+        user=str(data["user"]),
+        access_key=str(data["access_key"]),
+        secret_key=str(data["secret_key"]),
+    )
 
 
 def _nothing(data: object) -> None:
