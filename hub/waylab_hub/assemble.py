@@ -68,7 +68,10 @@ def _page_variables(settings: HubSettings) -> dict[str, object]:
     return {
         "site_name": settings.site.site.name,
         "shared_notice": SHARED_NOTICE if settings.shares_one_account else "",
-        "tracking_path": f"{TRACKING_PREFIX}/",
+        "tracking_path": settings.tracking_web_url or f"{TRACKING_PREFIX}/",
+        "own_keys_path": (
+            f"{BOARD_PREFIX}/clearml" if settings.site.tracking.is_external else ""
+        ),
         "gpus_path": f"{BOARD_PREFIX}/",
     }
 
@@ -89,23 +92,29 @@ def _sign_in(config: Config, settings: HubSettings) -> None:
     sign_in.auth_refresh_strict = True
 
 
+def board_url(settings: HubSettings) -> str:
+    """Give where the hub reaches the board's interface."""
+    return f"{settings.board_url}{BOARD_PREFIX}"
+
+
 def only_user(site: Site, first_admin: str, *, isolated: bool) -> str:
     """Name the only user who may sign in; empty if all may."""
     return "" if isolated or site.site.shared_account else first_admin
 
 
 def _services(config: Config, settings: HubSettings) -> None:
+    embedded = {
+        "name": TRACKING,
+        "url": settings.tracking_url,
+        "api_token": settings.oauth_secret,
+        "oauth_client_id": TRACKING_CLIENT,
+        "oauth_redirect_uri": TRACKING_CALLBACK,
+        "oauth_no_confirm": True,
+        "oauth_client_allowed_scopes": [f"access:services!service={TRACKING}"],
+        "display": False,
+    }
     config.JupyterHub.services = [
-        {
-            "name": TRACKING,
-            "url": settings.tracking_url,
-            "api_token": settings.oauth_secret,
-            "oauth_client_id": TRACKING_CLIENT,
-            "oauth_redirect_uri": TRACKING_CALLBACK,
-            "oauth_no_confirm": True,
-            "oauth_client_allowed_scopes": [f"access:services!service={TRACKING}"],
-            "display": False,
-        },
+        *(() if settings.site.tracking.is_external else (embedded,)),
         {
             "name": BOARD_SERVICE,
             "url": settings.board_url,
@@ -123,7 +132,11 @@ def _services(config: Config, settings: HubSettings) -> None:
             "name": "user",
             "scopes": [
                 "self",
-                f"access:services!service={TRACKING}",
+                *(
+                    ()
+                    if settings.site.tracking.is_external
+                    else (f"access:services!service={TRACKING}",)
+                ),
                 f"access:services!service={BOARD_SERVICE}",
             ],
         },
@@ -159,15 +172,18 @@ def _labs(config: Config, settings: HubSettings) -> None:
     labs.places = _tables(settings.places)
     labs.container_homes = site.homes.model_dump(mode="json")
     labs.container_hub_url = settings.hub_url
-    labs.board_url = f"{settings.board_url}{BOARD_PREFIX}"
+    labs.board_url = board_url(settings)
     labs.board_token_file = str(settings.board_token_file)
     labs.homes = str(settings.homes)
     labs.isolated = settings.isolated
     labs.lab_logs = str(settings.logs)
     labs.notebook_templates = str(settings.notebooks)
     labs.tracking_api_url = settings.tracking_url
-    labs.tracking_web_url = f"{settings.public_url}{TRACKING_PREFIX}"
-    labs.tracking_files_url = f"{settings.tracking_url}/files"
+    labs.tracking_web_url = (
+        settings.tracking_web_url or f"{settings.public_url}{TRACKING_PREFIX}"
+    )
+    labs.tracking_files_url = settings.tracking_files_url
+    labs.own_keys = settings.site.tracking.is_external
     labs.tracking_key_file = str(settings.tracking_key_file)
     labs.idle_hours = settings.site.labs.idle_hours
     labs.start_timeout = settings.site.labs.start_timeout_seconds

@@ -18,7 +18,8 @@ class Ports:
     """Where the programs listen.
 
     `internal` is the address of hub, board and tracking; public port and proxy are on
-    the loopback address.
+    the loopback address. `clearml` holds the addresses of a ClearML Server (API, pages,
+    files) that stands in for tracking.
     """
 
     public: int
@@ -27,9 +28,15 @@ class Ports:
     tracking: int
     board: int
     internal: str = LOOPBACK
+    clearml: tuple[str, str, str] | None = None
 
 
-def choose(path: Path, public: int, internal: str = LOOPBACK) -> Ports:
+def choose(
+    path: Path,
+    public: int,
+    internal: str = LOOPBACK,
+    clearml: tuple[str, str, str] | None = None,
+) -> Ports:
     """Give the ports kept in a file, chosen now if there is none.
 
     A kept port that another program has taken meanwhile is replaced.
@@ -47,7 +54,7 @@ def choose(path: Path, public: int, internal: str = LOOPBACK) -> Ports:
             port = _free(taken)
         taken.add(port)
         chosen[name] = port
-    ports = Ports(public=public, internal=internal, **chosen)
+    ports = Ports(public=public, internal=internal, clearml=clearml, **chosen)
     if ports != kept:
         write_private(path, json.dumps(asdict(ports), indent=2) + "\n")
     return ports
@@ -58,9 +65,11 @@ def read(path: Path) -> Ports | None:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         internal = str(data.pop("internal", LOOPBACK))
+        given = data.pop("clearml", None)
+        clearml = (str(given[0]), str(given[1]), str(given[2])) if given else None
         known = {name: int(value) for name, value in data.items()}
-        return Ports(**{"board": 0, **known}, internal=internal)
-    except (OSError, ValueError, TypeError, AttributeError):
+        return Ports(**{"board": 0, **known}, internal=internal, clearml=clearml)
+    except (OSError, LookupError, ValueError, TypeError, AttributeError):
         return None
 
 

@@ -20,8 +20,9 @@ from waylab_hub.programs import (
     TRACKING,
     hub_settings_file,
     site_json_file,
+    system_key_file,
 )
-from waylab_hub.provisioning import SYSTEM_KEY_FILE, ensure_system_keys
+from waylab_hub.provisioning import ensure_system_keys
 from waylab_hub.reachable import check_reachable
 from waylab_hub.settings import Environment, HubSettings
 from waylab_hub.supervised import end_holder
@@ -84,10 +85,13 @@ def prepare(
     engines = engines_of(site, state.engines)
     internal = internal_address(site, engines, state.site_id)
     _end_leftovers(state, (*agents, BOARD, HUB, TRACKING, PROXY))
-    chosen = ports.choose(state.ports_file, environment.port, internal)
+    ensure_system_keys(state, site)
+    server = site.tracking
+    urls = (str(server.api_url), str(server.web_url), str(server.files_url))
+    clearml = urls if server.is_external else None
+    chosen = ports.choose(state.ports_file, environment.port, internal, clearml)
     users = Users(state.hub / "users.sqlite")
     admin, first = _ensure_admin(users, environment)
-    ensure_system_keys(state)
     return Prepared(
         state=state,
         environment=environment,
@@ -123,7 +127,7 @@ def write_hub_settings(prepared: Prepared, site: Site) -> None:
         proxy_token=state.secret("proxy-token"),
         supervisor_token=state.secret(f"{SUPERVISOR}-token"),
         oauth_secret=state.secret("oauth-secret"),
-        tracking_key_file=state.secrets / SYSTEM_KEY_FILE,
+        tracking_key_file=system_key_file(state, site),
         folder=state.hub,
         logs=state.root / "logs",
         homes=state.homes,

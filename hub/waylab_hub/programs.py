@@ -25,6 +25,8 @@ from waylab_site.state import State
 
 PROXY, TRACKING, HUB, BOARD = "proxy", "tracking", "hub", "board"
 ENGINE = "engine"
+SYSTEM_KEYS = "tracking-system.json"
+CLEARML_KEYS = "clearml.json"
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ def programs(blueprint: Blueprint) -> tuple[Program, ...]:
     simulated = (one for one in blueprint.engines if one.node.is_simulated)
     return (
         *(_engine(blueprint, engine) for engine in simulated),
-        _tracking(blueprint),
+        *(() if blueprint.site.tracking.is_external else (_tracking(blueprint),)),
         _proxy(blueprint),
         _hub(blueprint),
         _board(blueprint),
@@ -76,7 +78,9 @@ def public_url(ports: Ports) -> str:
 
 
 def tracking_url(ports: Ports) -> str:
-    """Give the tracking server's address on this machine."""
+    """Give the tracking server's address for programs on this machine."""
+    if ports.clearml is not None:
+        return ports.clearml[0]
     return f"http://{ports.internal}:{ports.tracking}"
 
 
@@ -92,11 +96,15 @@ def board_url(ports: Ports) -> str:
 
 def web_url(ports: Ports) -> str:
     """Give the tracking server's pages as browsers reach them."""
+    if ports.clearml is not None:
+        return ports.clearml[1]
     return f"{public_url(ports)}{TRACKING_PREFIX}"
 
 
 def files_url(ports: Ports) -> str:
     """Give the tracking server's files as programs on this machine reach them."""
+    if ports.clearml is not None:
+        return ports.clearml[2]
     return f"{tracking_url(ports)}/files"
 
 
@@ -187,9 +195,11 @@ def _board(blueprint: Blueprint) -> Program:
         "OAUTH_CLIENT_ID": BOARD_CLIENT,
         "OAUTH_SECRET_FILE": str(state.secret_file("board-token")),
         "TRACKING_API_URL": tracking_url(ports),
-        "TRACKING_KEY_FILE": str(state.secrets / "tracking-system.json"),
+        "TRACKING_KEY_FILE": str(system_key_file(state, blueprint.site)),
         "TRACKING_WEB_URL": web_url(ports),
-        "TRACKING_PATH": f"{TRACKING_PREFIX}/",
+        "TRACKING_PATH": web_url(ports) if ports.clearml else f"{TRACKING_PREFIX}/",
+        "KEYRING_FOLDER": str(keyring_folder(state)),
+        "KEYRING_KEY_FILE": str(state.secrets / "clearml-keyring.key"),
         "SITE_ID": state.site_id,
         "TEMPLATES": str(blueprint.templates / "hub"),
     }
@@ -234,6 +244,16 @@ def site_json_file(state: State) -> Path:
     return state.run / "site.json"
 
 
+def system_key_file(state: State, site: Site) -> Path:
+    """Give the keys that hub and board act with: `system`'s, or a service user's."""
+    return state.secrets / (CLEARML_KEYS if site.tracking.is_external else SYSTEM_KEYS)
+
+
+def keyring_folder(state: State) -> Path:
+    """Give the place of the users' own keys for a ClearML Server, encrypted."""
+    return state.board / "clearml-keys"
+
+
 def node_token_file(state: State, node: str) -> Path:
     """Give the place of a node's token for the board."""
     return state.secrets / f"board-{node}-token"
@@ -264,7 +284,11 @@ def _agent(blueprint: Blueprint, plan: AgentPlan) -> Program:
         "API_URL": tracking_url(ports),
         "WEB_URL": web_url(ports),
         "FILES_URL": files_url(ports),
-        "KEY_FILE": str(agent_key_file(state, plan.name)),
+        "KEY_FILE": str(
+            system_key_file(state, blueprint.site)
+            if blueprint.site.tracking.is_external
+            else agent_key_file(state, plan.name)
+        ),
         "STATE": str(state.agent(plan.name)),
         "HOMES": str(state.homes),
         "ISOLATED": "true" if state.isolated else "false",

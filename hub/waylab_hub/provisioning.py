@@ -9,28 +9,44 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from waylab_board.node_keys import NodeKeys
-from waylab_hub.errors import HubError
+from waylab_hub.errors import HubError, StartError
 from waylab_hub.hub_api import HubApi
 from waylab_hub.ports import Ports
 from waylab_hub.programs import (
+    SYSTEM_KEYS,
     agent_key_file,
     files_url,
     node_token_file,
+    system_key_file,
     tracking_url,
     web_url,
 )
 from waylab_hub.users import User, Users
+from waylab_site.model import Site
 from waylab_site.state import State, write_private
 from waylab_spawner.errors import TrackingError
 from waylab_spawner.tracking import KeyPair, Tracking
 
 OPERATOR_LABEL = "operator"
-SYSTEM_KEY_FILE = "tracking-system.json"
+SYSTEM_KEY_FILE = SYSTEM_KEYS
 
 
-def ensure_system_keys(state: State) -> KeyPair:
-    """Give the keys of tracking's `system` principal, made before its first start."""
-    path = state.secrets / SYSTEM_KEY_FILE
+def ensure_system_keys(state: State, site: Site) -> KeyPair:
+    """Give the keys of tracking's `system` principal, made before its first start.
+
+    With a ClearML Server they are of a service user, and an admin lays them down.
+
+    Raises:
+        StartError: nobody has.
+    """
+    path = system_key_file(state, site)
+    if site.tracking.is_external and not path.exists():
+        msg = (
+            f"The site names the ClearML Server {site.tracking.api_url}: make keys of "
+            f"a service user there, and write them into {path} as "
+            '{"access_key": "...", "secret_key": "..."}.'
+        )
+        raise StartError(msg)
     if not path.exists():
         keys = {
             "access_key": f"SYSTEM{secrets.token_hex(7).upper()}",
@@ -38,6 +54,18 @@ def ensure_system_keys(state: State) -> KeyPair:
         }
         write_private(path, json.dumps(keys) + "\n")
     return KeyPair.from_file(path)
+
+
+def ensure_service_operator(state: State, site: Site, ports: Ports) -> None:
+    """Have the command line act as the service user of a ClearML Server."""
+    pair = _pair(KeyPair.from_file(system_key_file(state, site)))
+    addresses = {
+        "api_url": tracking_url(ports),
+        "web_url": web_url(ports),
+        "files_url": files_url(ports),
+    }
+    text = json.dumps({**addresses, "user": "", **pair}, indent=2)
+    write_private(state.operator_file, text + "\n")
 
 
 async def ensure_agent_keys(state: State, tracking: Tracking, node: str) -> None:
@@ -119,15 +147,19 @@ async def ensure_queues(tracking: Tracking, names: Iterable[str]) -> None:
 
 
 async def follow_removals(
-    users: Users, hub: HubApi, tracking: Tracking
+    users: Users, hub: HubApi, tracking: Tracking | None
 ) -> tuple[str, ...]:
-    """Take removed users out of the hub and tracking; give those not done yet."""
+    """Take removed users out of the hub and tracking; give those not done yet.
+
+    `tracking` is None where users are not the hub's to remove: a ClearML Server.
+    """
     left = []
     for name in await asyncio.to_thread(users.removals):
         try:
             await hub.end_labs(user=name, within_seconds=30.0)
             await hub.delete_user(name)
-            if await asyncio.to_thread(users.get, name) is None:
+            gone = await asyncio.to_thread(users.get, name) is None
+            if gone and tracking is not None:
                 await tracking.remove_user(name)
             await asyncio.to_thread(users.forget_removal, name)
         except (HubError, TrackingError):

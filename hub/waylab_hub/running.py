@@ -38,6 +38,7 @@ from waylab_hub.provisioning import (
     ensure_node_token,
     ensure_operator,
     ensure_queues,
+    ensure_service_operator,
     ensure_system_keys,
     ensure_users,
     follow_removals,
@@ -47,7 +48,7 @@ from waylab_hub.simulation import ensure_images, plant_images
 from waylab_hub.supervisor import Supervisor
 from waylab_site.errors import SiteError
 from waylab_site.loading import load
-from waylab_site.model import Site
+from waylab_site.model import SERVICES_QUEUE, Site
 from waylab_spawner import processes
 from waylab_spawner.errors import TrackingError
 from waylab_spawner.tracking import Tracking
@@ -69,7 +70,8 @@ class Running:
         self._stop = asyncio.Event()
         self._client = httpx.AsyncClient(timeout=5.0, trust_env=False)
         self._tracking = Tracking(
-            tracking_url(prepared.ports), ensure_system_keys(prepared.state)
+            tracking_url(prepared.ports),
+            ensure_system_keys(prepared.state, self._site()),
         )
         self._agents = {
             plan.program: plan.name
@@ -140,11 +142,13 @@ class Running:
         for node in self._agents.values():
             await asyncio.to_thread(ensure_node_token, state, node)
         for name in (TRACKING, PROXY, HUB, BOARD):
-            supervisor.start(name)
+            if name in supervisor.names:
+                supervisor.start(name)
         for program, node in self._agents.items():
             if agent_key_file(state, node).exists():
                 supervisor.start(program)
-        await supervisor.wait_ready(TRACKING)
+        if TRACKING in supervisor.names:
+            await supervisor.wait_ready(TRACKING)
         await self._provision()
         for program in self._agents:
             supervisor.start(program)
@@ -171,19 +175,25 @@ class Running:
         self._loop.call_soon_threadsafe(self._say, line)
 
     async def _provision(self) -> None:
-        prepared = self._prepared
+        prepared, site = self._prepared, self._site()
+        queues = [queue.name for queue in site.queues]
+        if site.tracking.is_external:
+            ensure_service_operator(prepared.state, site, prepared.ports)
+            await ensure_queues(self._tracking, (*queues, SERVICES_QUEUE))
+            return
         for node in self._agents.values():
             await ensure_agent_keys(prepared.state, self._tracking, node)
         await ensure_operator(
             prepared.state, self._tracking, prepared.ports, prepared.admin
         )
         await ensure_users(self._tracking, prepared.users)
-        site = self._site()
-        await ensure_queues(self._tracking, (queue.name for queue in site.queues))
+        await ensure_queues(self._tracking, queues)
 
     async def _follow_removals(self) -> None:
         async with self._hub() as hub:
-            left = await follow_removals(self._prepared.users, hub, self._tracking)
+            external = self._site().tracking.is_external
+            tracking = None if external else self._tracking
+            left = await follow_removals(self._prepared.users, hub, tracking)
         if left:
             _log.warning("Removed users still known to the hub: %s", ", ".join(left))
 

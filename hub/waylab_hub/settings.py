@@ -92,7 +92,19 @@ class HubSettings(BaseModel):
     @property
     def tracking_url(self) -> str:
         """The tracking server as programs on this machine and containers reach it."""
+        if self.site.tracking.api_url is not None:
+            return self.site.tracking.api_url
         return f"http://{self.internal_address}:{self.tracking_port}"
+
+    @property
+    def tracking_files_url(self) -> str:
+        """The tracking server's files, as these reach them."""
+        return self.site.tracking.files_url or f"{self.tracking_url}/files"
+
+    @property
+    def tracking_web_url(self) -> str | None:
+        """The pages of a ClearML Server; None: the embedded server's."""
+        return self.site.tracking.web_url
 
     @property
     def hub_url(self) -> str:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from waylab_clearml.credentials import Credentials
 from waylab_clearml.environment import sdk_environment
+from waylab_ledger.client import BoardClient
+from waylab_ledger.errors import LedgerError, NotFound
+from waylab_spawner.errors import TrackingError
 from waylab_spawner.tracking import KeyPair, Role, Tracking
 
 
@@ -19,6 +24,64 @@ class TrackingPlace:
     web_url: str
     files_url: str
     key_file: Path
+
+
+class Keys(Protocol):
+    """What a lab speaks to tracking with."""
+
+    async def make(self, *, is_admin: bool) -> dict[str, str]:
+        """Give the SDK's variables; none where the user has no keys.
+
+        Raises:
+            TrackingError: nobody can tell now.
+        """
+
+    async def revoke(self) -> None:
+        """Take back what was made for this lab.
+
+        Raises:
+            TrackingError: it cannot be done now.
+        """
+
+
+class OwnKeys:
+    """The keys that the user has entered: for sites with a ClearML Server."""
+
+    def __init__(
+        self, place: TrackingPlace, user: str, board: Callable[[], BoardClient]
+    ) -> None:
+        """Nothing is asked yet; `board` opens a client, which `make` closes."""
+        self._place = place
+        self._user = user
+        self._board = board
+
+    async def make(self, *, is_admin: bool) -> dict[str, str]:
+        """Give the variables, without any that were not entered.
+
+        Raises:
+            TrackingError: the board, which keeps them, does not answer.
+        """
+        del is_admin
+        async with self._board() as board:
+            try:
+                keys = await board.user_keys(self._user)
+            except NotFound:
+                return {}
+            except LedgerError as error:
+                msg = f"Your ClearML keys cannot be had now: {error}"
+                raise TrackingError(msg) from error
+        return sdk_environment(
+            Credentials(
+                api_url=self._place.api_url,
+                web_url=self._place.web_url,
+                files_url=self._place.files_url,
+                access_key=keys.access_key,
+                secret_key=keys.secret_key,
+            )
+        )
+
+    async def revoke(self) -> None:
+        """Leave them: they are not this lab's alone."""
 
 
 class LabKeys:

@@ -22,7 +22,7 @@ from waylab_spawner.desk import Desk, Wish
 from waylab_spawner.docker_lab import DockerLab
 from waylab_spawner.ending import Ending
 from waylab_spawner.errors import PlaceError, SpawnerError, TrackingError
-from waylab_spawner.keys import LabKeys
+from waylab_spawner.keys import Keys, LabKeys, OwnKeys
 from waylab_spawner.offers import NodePlace, PlaceKind
 from waylab_spawner.options import Choice, choose, counted, from_form, remembered
 from waylab_spawner.order import Ended, Look, Order, Running, Unknown
@@ -347,12 +347,15 @@ class WaylabSpawner(SiteTraits, Spawner):  # type: ignore[misc]
         engine = self.desk.engine(place)
         return DockerLab(engine, place, self.surroundings, self._steps, **common)
 
-    def _keys(self, *, in_container: bool) -> LabKeys:
+    def _keys(self, *, in_container: bool) -> Keys:
         place = self.tracking_place(in_container=in_container)
+        if self.own_keys and self.board_url:
+            return OwnKeys(place, self.user.name, self._open_board)
         return LabKeys(place, self.user.name, self.name)
 
     def _board(self) -> BoardClient | None:
-        if not self.board_url:
-            return None
+        return self._open_board() if self.board_url else None
+
+    def _open_board(self) -> BoardClient:
         token = Path(self.board_token_file).read_text(encoding="utf-8").strip()
         return BoardClient(self.board_url, token)

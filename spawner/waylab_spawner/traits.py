@@ -93,6 +93,12 @@ class SiteTraits(HasTraits):
     tracking_key_file = Unicode(
         help="The 0600 file with the keys of the `system` principal.",
     ).tag(config=True)
+    own_keys = Bool(
+        False,
+        help="""Whether users bring their own ClearML keys, which the board keeps, as
+        with a ClearML Server. Default: false, the hub makes each lab's. Example:
+        `true`.""",
+    ).tag(config=True)
     container_tracking_api_url = Unicode(
         help="""The tracking server as containers reach it; empty, the default, is
         `tracking_api_url`. Example: `http://172.29.0.1:8008`.""",

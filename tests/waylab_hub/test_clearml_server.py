@@ -1,0 +1,135 @@
+"""A whole Waylab over a ClearML server that knows nothing of Waylab."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from tests.waylab_agent.rig import FINAL
+from tests.waylab_board.plain_clearml import PlainClearML, plain_clearml
+from tests.waylab_hub.test_stack import PASSWORD, pytestmark
+
+from waylab_hub.testing import Browser, Waylab, open_folder, remove_accounts
+from waylab_spawner import processes
+from waylab_spawner.testing import free_port, wait_for
+from waylab_tracking.testing import Server, running_server
+
+__all__ = ["pytestmark"]
+SITE = """\
+[tracking]
+api_url = "{url}"
+web_url = "{url}"
+files_url = "{url}/files"
+
+[[nodes]]
+name = "here"
+devices = "cpu"
+engine = "none"
+cpu_slots = 1
+
+[[queues]]
+name = "default"
+
+[[profiles]]
+name = "standard"
+title = "Standard"
+"""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with running_server(tmp_path_factory.mktemp("clearml")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def door(server: Server) -> Iterator[PlainClearML]:
+    with plain_clearml(server.url) as door:
+        yield door
+    assert door.refused == []
+
+
+@pytest.fixture
+def waylab(door: PlainClearML) -> Iterator[Waylab]:
+    with open_folder() as folder:
+        root = folder / "state"
+        root.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700)
+        (root / "waylab.toml").write_text(SITE.format(url=door.url))
+        waylab = Waylab(root, free_port(), {"WAYLAB_ADMIN_PASSWORD": PASSWORD})
+        try:
+            yield waylab
+        finally:
+            waylab.signal(signal.SIGTERM)
+            remove_accounts(root / "homes")
+
+
+def lay_down_keys(waylab: Waylab, server: Server) -> None:
+    """Do what the refusal asks for."""
+    access, secret = server.create_user("waylab-service", role="admin")
+    path = waylab.root / "secrets" / "clearml.json"
+    path.touch(0o600)
+    path.write_text(json.dumps({"access_key": access, "secret_key": secret}))
+
+
+def environment_of_lab(waylab: Waylab) -> dict[str, str]:
+    places = json.loads((waylab.root / "places.json").read_text())
+    [pid] = processes.marked(f"{places['site_id']}/admin/")
+    return psutil.Process(pid).environ()
+
+
+def test_labs_and_jobs_work_with_the_keys_that_their_users_entered(
+    waylab: Waylab, server: Server, tmp_path: Path
+) -> None:
+    with pytest.raises(RuntimeError, match=r"service user .*clearml\.json"):
+        waylab.start()
+    lay_down_keys(waylab, server)
+    waylab.start()
+    programs = {one["name"] for one in waylab.json("status")["programs"]}
+    assert programs == {"proxy", "hub", "board", "agent"}
+    browser = Browser(waylab)
+    browser.sign_in("admin", PASSWORD)
+    assert "/services/gpus/clearml" in browser.client.get("/hub/home").text
+    page = browser.client.get("/services/gpus/clearml")
+    assert (page.status_code, "My ClearML" in page.text) == (200, True)
+
+    browser.start_lab("admin", "standard")
+    assert "CLEARML_API_ACCESS_KEY" not in environment_of_lab(waylab)
+    browser.stop_lab("admin")
+    access, secret = server.create_user("The Admin")
+    operator = json.loads((waylab.root / "secrets/board-operator.json").read_text())
+    browser.client.put(
+        "/services/gpus/api/v1/clearml-keys?user=admin",
+        json={"access_key": access, "secret_key": secret},
+        headers={"Authorization": f"token {operator['token']}"},
+    ).raise_for_status()
+    browser.start_lab("admin", "standard")
+    environment = environment_of_lab(waylab)
+    assert environment["CLEARML_API_SECRET_KEY"] == secret
+    browser.close()
+
+    notebook = tmp_path / "nb.ipynb"
+    cell = {"cell_type": "code", "source": "1 + 1", "outputs": [], "metadata": {}}
+    content = {"cells": [{**cell, "execution_count": None, "id": "a"}]}
+    versions = {"nbformat": 4, "nbformat_minor": 5, "metadata": {}}
+    notebook.write_text(json.dumps({**content, **versions}))
+    lab = Waylab(waylab.root, waylab.port)
+    lab.environment |= {k: v for k, v in environment.items() if k.startswith("CLEARML")}
+    task = lab.json("run", str(notebook))["task_id"]
+    # The service user, whose task this is, has entered no keys.
+    refused = waylab.json("run", str(notebook))["task_id"]
+    assert end_of(server, task, waylab) == "completed"
+    assert end_of(server, refused, waylab) == "start-failed"
+
+
+def end_of(server: Server, task: str, waylab: Waylab) -> str:
+    return wait_for(lambda: ended(server, task), 60, lambda: waylab.log("agent"))
+
+
+def ended(server: Server, task: str) -> str | None:
+    found = server.call("tasks.get_by_id", {"task": task})["task"]
+    return str(found["status_reason"]) if found["status"] in FINAL else None
