@@ -122,6 +122,11 @@ class RunningBoard:
                 self._process.wait(10)
             self._process = None
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether it was started and runs no more."""
+        return self._process is not None and self._process.poll() is not None
+
     def kill(self) -> None:
         """End the process as a crash would."""
         self.stop(signal.SIGKILL)

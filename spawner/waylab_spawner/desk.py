@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from uuid import uuid4
 
 from waylab_engine.address import EngineAddress
 from waylab_engine.engine import Engine
@@ -36,6 +35,7 @@ from waylab_ledger.wire import TicketShown
 from waylab_spawner.errors import BoardAway, LeaseRefused, NoDeviceFree, PlaceError
 from waylab_spawner.offers import NodePlace, PlaceKind, selector
 from waylab_spawner.options import Choice
+from waylab_spawner.presence import EPOCH
 
 _log = logging.getLogger(__name__)
 
@@ -91,14 +91,18 @@ class Desk:
     """
 
     def __init__(
-        self, board: BoardClient | None, *, retry_seconds: float = _RETRY_SECONDS
+        self,
+        board: BoardClient | None,
+        *,
+        epoch: str = EPOCH,
+        retry_seconds: float = _RETRY_SECONDS,
     ) -> None:
         """Nothing is sent yet; without a board there are no leases.
 
         Endings that could not be proven are tried again every `retry_seconds`.
         """
         self._retry_seconds = retry_seconds
-        self.epoch = uuid4().hex
+        self.epoch = epoch
         self._board = board
         self._engines: dict[NodePlace, Engine] = {}
         self._registered = False

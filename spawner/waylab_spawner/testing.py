@@ -35,6 +35,10 @@ for name, values in settings["traits"].items():
     for key, value in values.items():
         setattr(c[name], key, value)
 c.JupyterHub.load_roles = settings["roles"]
+labs = settings["traits"]["WaylabSpawner"]
+if labs.get("board_url"):
+    from waylab_spawner.presence import announce
+    announce(labs["board_url"], Path(labs["board_token_file"]))
 """
 
 
@@ -133,6 +137,11 @@ class Hub:
                 start_new_session=True,
             )
         wait_for(self._answers, _START_SECONDS, lambda: self.log[-4000:])
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the hub was started and runs no more."""
+        return self._hub is not None and self._hub.poll() is not None
 
     def kill(self) -> None:
         """End the hub without a chance to tidy up; proxy and labs go on."""

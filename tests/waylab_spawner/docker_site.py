@@ -175,9 +175,13 @@ class DockerSite:
 
     def make_stubborn_image(self) -> None:
         """Have the image of labs that ignore SIGTERM on the node vision."""
+        self.make_lab_image(STUBBORN, _STUBBORN_LAB)
+
+    def make_lab_image(self, reference: str, program: str) -> None:
+        """Have an image whose lab is a script, on the node vision."""
         packed = io.BytesIO()
         texts = {
-            "lab": _STUBBORN_LAB,
+            "lab": program,
             "Dockerfile": f"FROM {REFERENCE}\n"
             "COPY lab /opt/waylab/bin/jupyterhub-singleuser\n",
         }
@@ -190,7 +194,7 @@ class DockerSite:
         def build(client: Any) -> None:
             packed.seek(0)
             for event in client.build(
-                fileobj=packed, custom_context=True, tag=STUBBORN, decode=True
+                fileobj=packed, custom_context=True, tag=reference, decode=True
             ):
                 if "error" in event:
                     raise RuntimeError(event["error"])
