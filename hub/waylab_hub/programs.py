@@ -56,6 +56,8 @@ class Blueprint:
     templates: Path
     proxy_command: tuple[str, ...]
     base_environment: Mapping[str, str] = field(repr=False)
+    ledger_url: str = field(default="", repr=False)
+    """The ledger's database; empty for a file in the state folder."""
 
 
 def programs(blueprint: Blueprint) -> tuple[Program, ...]:
@@ -144,7 +146,8 @@ def _tracking(blueprint: Blueprint) -> Program:
         "PORT": str(ports.tracking),
         "PREFIX": TRACKING_PREFIX,
         "PUBLIC_URL": web_url(ports),
-        "SYSTEM_KEY_FILE": str(state.secrets / "tracking-system.json"),
+        "SYSTEM_KEY_FILE": str(state.secrets / SYSTEM_KEYS),
+        "AGENTS_GET_TOKENS": "false",
         "OAUTH_CLIENT_ID": TRACKING_CLIENT,
         "OAUTH_CLIENT_SECRET_FILE": str(state.secret_file("oauth-secret")),
         # Without a host: whatever name the browser knows the hub by stays in use.
@@ -181,7 +184,8 @@ def _hub(blueprint: Blueprint) -> Program:
 def _board(blueprint: Blueprint) -> Program:
     state, ports = blueprint.state, blueprint.ports
     settings = {
-        "DATABASE_URL": f"sqlite:///{state.board / 'ledger.sqlite'}",
+        "DATABASE_URL": blueprint.ledger_url
+        or f"sqlite:///{state.board / 'ledger.sqlite'}",
         "SITE_FILE": str(site_json_file(state)),
         "NODE_KEYS_FOLDER": str(state.node_keys),
         "HOST": ports.internal,

@@ -307,5 +307,6 @@ class Running:
                 templates=prepared.templates,
                 proxy_command=prepared.proxy,
                 base_environment=base_environment(os.environ),
+                ledger_url=prepared.environment.ledger_database(),
             )
         )

@@ -11,6 +11,8 @@ from waylab_hub.errors import StartError
 from waylab_site.model import Site
 from waylab_spawner.offers import NodePlace, PlaceKind
 
+_POSTGRES = "postgresql+psycopg://"
+
 
 class Environment(BaseSettings):
     """The variables `WAYLAB_*` that an operator may set; read only here."""
@@ -23,6 +25,8 @@ class Environment(BaseSettings):
     """`WAYLAB_PORT`: the one public port, on the loopback address."""
     admin_password: SecretStr | None = None
     """`WAYLAB_ADMIN_PASSWORD`: the first admin's password at the first start."""
+    ledger_url: SecretStr | None = None
+    """`WAYLAB_LEDGER_URL`: a PostgreSQL database in place of the ledger's file."""
     proxy_command: Path | None = None
     """`WAYLAB_PROXY_COMMAND`: configurable-http-proxy, if it is not beside Python."""
     templates_root: Path | None = None
@@ -45,6 +49,22 @@ class Environment(BaseSettings):
                 "value, or none for the default."
             )
             raise StartError(msg) from error
+
+    def ledger_database(self) -> str:
+        """Give the URL of the ledger's database; empty for a file of the state folder.
+
+        Raises:
+            StartError: it is no URL of PostgreSQL. The text does not show it, as a
+                password may be in it.
+        """
+        url = self.ledger_url.get_secret_value() if self.ledger_url else ""
+        if url and not url.startswith(_POSTGRES):
+            msg = (
+                "WAYLAB_LEDGER_URL is no address of a PostgreSQL database: write "
+                f"{_POSTGRES}user:password@host/database, or leave it out for a file."
+            )
+            raise StartError(msg)
+        return url
 
 
 class HubSettings(BaseModel):

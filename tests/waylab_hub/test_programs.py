@@ -6,11 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from waylab_engine.address import EngineAddress
 from waylab_hub.engines import NodeEngine
+from waylab_hub.errors import StartError
 from waylab_hub.ports import Ports
 from waylab_hub.programs import Blueprint, programs
+from waylab_hub.settings import Environment
 from waylab_site.inventory import GIB, Gpu, Inventory
 from waylab_site.loading import default_text, load, parse
 from waylab_site.model import Node
@@ -44,6 +47,26 @@ def test_no_secret_is_on_a_command_line(tmp_path: Path) -> None:
     lines = json.dumps([program.argv for program in made])
     assert not any(secret in lines for secret in secrets)
     assert not any(secret in repr(made) for secret in secrets)
+
+
+def test_the_ledger_is_a_file_or_the_database_of_the_environment(
+    tmp_path: Path,
+) -> None:
+    url = "postgresql+psycopg://waylab:a-password@db/ledger"
+    given = Environment(ledger_url=SecretStr(url))
+    blueprint = _blueprint(tmp_path)
+
+    def database(blueprint: Blueprint) -> str:
+        board = next(p for p in programs(blueprint) if p.name == "board")
+        return board.environment["WAYLAB_BOARD_DATABASE_URL"]
+
+    made = programs(replace(blueprint, ledger_url=given.ledger_database()))
+    assert database(blueprint).startswith("sqlite:///")
+    assert database(replace(blueprint, ledger_url=given.ledger_database())) == url
+    assert "a-password" not in repr(made)
+    with pytest.raises(StartError, match="PostgreSQL") as caught:
+        Environment(ledger_url=SecretStr("mysql://u:a-password@db")).ledger_database()
+    assert "a-password" not in str(caught.value)
 
 
 def test_a_full_stop_aborts_jobs_and_a_restart_does_not(tmp_path: Path) -> None:

@@ -172,6 +172,9 @@ class CrashSite:
             raise NotConvergedError(msg)
 
     def _clear(self) -> None:
+        # Who waits would be given what is cleared here.
+        for ticket in self.site.board.state().line:
+            self.site.board.call("DELETE", f"/tickets/{ticket.id}")
         self.site.clear()
         for user in ("ann", "bob"):
             self._until(partial(self.stopped, user), 30.0, f"{user} keeps something")
