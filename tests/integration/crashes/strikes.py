@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,6 +20,8 @@ class Strikes:
     def __init__(self, folder: Path) -> None:
         """Nothing is struck before `arm`."""
         self._folder = folder
+        self.environment = {"PYTHONPATH": str(HOOK), "CRASH_POINTS": str(folder)}
+        """What a program needs in its environment, to be struck."""
 
     def arm(self, role: str, strike: str = "") -> None:
         """Let a program note the points it passes, and die at `strike`."""
@@ -36,15 +38,26 @@ class Strikes:
         return tuple(dict.fromkeys(p for p in passed if _is_point(p)))
 
 
+def states(points: Sequence[str]) -> tuple[str, ...]:
+    """Give of these points one for each state that a crash can leave behind.
+
+    Outside a program nothing changes between one write and the next, and none by
+    reading.
+    """
+    writes = [p for p in points if not p.split()[1].startswith("GET")]
+    first = [p for p in writes if p.startswith("before")][:1]
+    return tuple(first + [p for p in writes if p.startswith("after")])
+
+
 @contextmanager
 def prepared(folder: Path) -> Iterator[Strikes]:
     """Have the hook in every program that is started in this block."""
     folder.mkdir()
-    wanted = {"PYTHONPATH": str(HOOK), "CRASH_POINTS": str(folder)}
-    before = {name: os.environ.get(name) for name in wanted}
-    os.environ.update(wanted)
+    strikes = Strikes(folder)
+    before = {name: os.environ.get(name) for name in strikes.environment}
+    os.environ.update(strikes.environment)
     try:
-        yield Strikes(folder)
+        yield strikes
     finally:
         for name, value in before.items():
             if value is None:

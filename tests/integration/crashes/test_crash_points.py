@@ -1,8 +1,9 @@
-"""Hub and board die at each commit and engine call: everything converges.
+"""Hub, board and agent die at their crash points: everything converges.
 
-`make soak SUITE=crashes` does the same again and again, in another order each time.
-The agent's points are in tests/waylab_agent: test_fault_points.py (tracking),
-test_leases.py (board) and test_containers.py (engine).
+Here each state that a crash can leave behind comes once; `make soak SUITE=crashes`
+strikes before and after every commit and engine call, again and again, in another
+order each time. The agent's engine calls are in tests/waylab_agent/test_containers.py,
+its requests to tracking and board in test_fault_points.py and test_leases.py there.
 """
 
 from __future__ import annotations
@@ -10,12 +11,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from tests.integration.crashes import jobs
 from tests.integration.crashes.rounds import (
     OPERATIONS,
     ROLES,
     CrashSite,
+    Outcome,
     crash_site,
 )
+from tests.integration.crashes.strikes import states
 
 from waylab_hub.testing import open_folder
 from waylab_rig.requirements import requirements
@@ -42,17 +46,39 @@ def site() -> Iterator[CrashSite]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def job_site() -> Iterator[jobs.JobSite]:
+    with open_folder() as root, jobs.job_site(root) as running:
+        yield running
+
+
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_wherever_a_program_dies_all_agree_soon_after(
     site: CrashSite, operation: str, role: str
 ) -> None:
-    points = site.points(operation, role)
+    points = states(site.points(operation, role))
 
     outcomes = [site.crash(operation, role, point) for point in points]
 
+    judge(f"{operation}, {role}", outcomes)
+
+
+@pytest.mark.parametrize("role", jobs.ROLES)
+def test_wherever_a_program_dies_a_job_runs_once(
+    job_site: jobs.JobSite, role: str
+) -> None:
+    points = [p for p in states(job_site.points(role)) if "commit" in p]
+
+    outcomes = [job_site.crash(role, point) for point in points]
+
+    judge(f"job, {role}", outcomes)
+
+
+def judge(what: str, outcomes: list[Outcome]) -> None:
+    """Print what there was to see; most points must have been reached again."""
     died = [outcome for outcome in outcomes if outcome.died]
     slowest = max(outcome.seconds for outcome in died)
-    print(f"{operation}, {role}: {len(died)} points, slowest {slowest:.1f} s")
+    print(f"{what}: {len(died)} of {len(outcomes)} points, slowest {slowest:.1f} s")
     # Some calls are made once in a process's life: they are points only by chance.
-    assert len(died) >= len(points) * 3 / 4
+    assert len(died) >= len(outcomes) * 3 / 4

@@ -20,6 +20,11 @@ from typing import Any
 _WRITES = ("INSERT", "UPDATE", "DELETE", "REPLAC")
 _NAMED = re.compile(r"/(containers|images|volumes|networks)/(?!create\b|json\b)[^/]+")
 _NAMELESS = r"/\1/*"
+_ROLES = {
+    "-m waylab_board": "board",
+    "-m jupyterhub": "hub",
+    "-m waylab_agent": "agent",
+}
 _lock = threading.Lock()
 _counts: Counter[str] = Counter()
 _order_id = ""
@@ -27,7 +32,7 @@ _order_id = ""
 
 def _role() -> str:
     words = " ".join(sys.orig_argv)
-    for word, role in (("waylab_board", "board"), ("-m jupyterhub", "hub")):
+    for word, role in _ROLES.items():
         if word in words:
             return role
     return ""
@@ -94,6 +99,14 @@ def _install(folder: Path, role: str) -> None:
         return f"{method} {_NAMED.sub(_NAMELESS, path)}"
 
     around(APIClient, "request", call)
+
+    # What an agent commits are the files of its journal, replaced at once.
+    def replacing(new: Path) -> str:
+        lasts = new.name == "job.json" or new.parent.name == "releases"
+        return "commit" if lasts else ""
+
+    if role == "agent":
+        around(Path, "replace", replacing)
 
 
 _where = os.environ.get("CRASH_POINTS", "")
