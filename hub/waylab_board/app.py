@@ -44,7 +44,7 @@ TAGS = [
     {"name": "nodes", "description": "Agents' reports, and what admins do to nodes."},
     {
         "name": "ClearML keys",
-        "description": "Users' own keys, where the site has a ClearML Server.",
+        "description": "Users' own keys, and what jobs act with for their owners.",
     },
     {"name": "about", "description": "The service itself."},
 ]

@@ -17,6 +17,7 @@ from waylab_board.books import Books
 from waylab_board.callers import Callers
 from waylab_board.errors import ConfigurationError
 from waylab_board.hub import Hub
+from waylab_board.job_tokens import JobTokens
 from waylab_board.keeper import Keeper
 from waylab_board.keyring import Keyring, Owners
 from waylab_board.labs import Labs
@@ -62,6 +63,8 @@ class Board:
     mirror: Mirror | None
     keyring: Keyring | None
     """The users' ClearML keys, where they bring their own."""
+    job_tokens: JobTokens | None
+    """Tokens of jobs, where the embedded server makes them."""
     reports: dict[str, NodeReport] = field(default_factory=dict)
     """The last report of each node since this process began."""
 
@@ -121,12 +124,14 @@ def make(settings: BoardSettings) -> Board:
     )
     books = Books(Ledger.open(settings.database_url), metrics.called)
     tracking = _tracking(settings)
-    queues = agent_keys = mirror = None
+    queues = agent_keys = mirror = job_tokens = None
     keyring = _keyring(settings, site)
     if tracking is not None:
         owners = Owners(keyring, site.jobs.unknown_owner) if keyring else None
-        queues = Queues(Client(tracking, timeout_seconds=_TRACKING_SECONDS), owners)
-        agent_keys = AgentKeys(tracking) if keyring is None else None
+        client = Client(tracking, timeout_seconds=_TRACKING_SECONDS)
+        queues = Queues(client, owners)
+        if keyring is None:
+            agent_keys, job_tokens = AgentKeys(tracking), JobTokens(client)
         mirror = Mirror(
             site, books, queues, hub, troubles, seconds=settings.mirror_seconds
         )
@@ -146,6 +151,7 @@ def make(settings: BoardSettings) -> Board:
         agent_keys=agent_keys,
         mirror=mirror,
         keyring=keyring,
+        job_tokens=job_tokens,
     )
 
 

@@ -1,4 +1,4 @@
-"""Endpoints of users' own ClearML keys, where the site has a ClearML Server."""
+"""Endpoints of ClearML keys: users' own, and what jobs act with for their owners."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from waylab_board.dependencies import BoardDep, Caller
 from waylab_board.errors import Denied, KeysError, bad_request, forbidden
 from waylab_board.keyring import Keyring, Keys
 from waylab_board.principals import Principal, Role
-from waylab_clearml.errors import ClearMLError
-from waylab_ledger.errors import NotFound
-from waylab_ledger.values import Holder
+from waylab_clearml.errors import ApiError, ClearMLError
+from waylab_ledger.errors import Conflict, NotFound
+from waylab_ledger.values import Lease, LeaseState
 
 router = APIRouter(tags=["ClearML keys"])
 Key = Annotated[
@@ -89,23 +89,48 @@ async def for_a_lab(
     return _pair(keys, user)
 
 
-@router.get("/jobs/{task}/credentials")
-async def for_a_job(
-    task: Annotated[str, Path(max_length=64)], board: BoardDep, who: Caller
-) -> Response:
-    """Give the key pair of a task's owner; for the node that holds the task's lease."""
+@router.get("/leases/{lease}/credentials")
+async def for_a_job(lease: str, board: BoardDep, who: Caller) -> Response:
+    """Give what a lease's job acts with for its owner; for the lease's node.
+
+    That is the key pair that the owner has entered, or, of the embedded server, a token
+    that is good while the task is claimed or runs: one for the last words on a task is
+    to be had after its lease is released, too.
+    """
     who.require_role(Role.NODE)
-    keyring = _keyring(board)
-    holder = Holder.job(task).text
-    snapshot = await board.books.snapshot()
-    lease = next(
-        (one for one in snapshot.leases if one.request.holder.text == holder), None
-    )
-    if lease is None or not who.may_drive(lease):
-        msg = f"{who.node} holds no lease for task {task}: it gets no keys for it."
+    found = await board.books.read("lease", lambda ledger, _: ledger.lease(lease))
+    await _check_driven(board, who, found)
+    user = found.request.user
+    if board.keyring is not None:
+        return _pair(await asyncio.to_thread(board.keyring.of_user, user), user)
+    if board.job_tokens is None:
+        msg = "The board has no ClearML to ask: set WAYLAB_BOARD_TRACKING_API_URL."
+        raise NotFound(msg)
+    task = found.request.holder.text.removeprefix("job:")
+    try:
+        made = await asyncio.to_thread(board.job_tokens.make, task)
+    except ApiError as error:
+        raise Conflict(str(error)) from error
+    except ClearMLError as error:
+        msg = f"ClearML gives no token now: {error}"
+        raise Denied(503, "busy", msg) from error
+    answer = {"user": made.user, "token": made.token}
+    return JSONResponse(answer, headers={"Cache-Control": "no-store"})
+
+
+async def _check_driven(board: Board, who: Principal, lease: Lease) -> None:
+    if lease.state is LeaseState.PENDING or not who.may_drive(lease):
+        msg = f"Lease {lease.id} is not held by a job of {who.node}: it gets no keys."
         raise forbidden(msg)
-    user = lease.request.user
-    return _pair(await asyncio.to_thread(keyring.of_user, user), user)
+    if lease.state is not LeaseState.RELEASED:
+        return
+    snapshot = await board.books.snapshot()
+    successor = any(
+        one.request.holder == lease.request.holder for one in snapshot.leases
+    )
+    if board.keyring is not None or successor:
+        msg = f"Lease {lease.id} is over: there are no keys for it any more."
+        raise forbidden(msg)
 
 
 def _keyring(board: Board) -> Keyring:

@@ -204,7 +204,11 @@ class Server:
     def __init__(self, settings: TrackingSettings) -> None:
         """Open the state folder."""
         settings.state.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self.identity = Identity(settings.state, settings.system_key_file)
+        self.identity = Identity(
+            settings.state,
+            settings.system_key_file,
+            agents_get_tokens=settings.agents_get_tokens,
+        )
         self.database = Database(settings.state / "tracking.sqlite")
         links = Links(settings)
         self._api = Api(self.database, self.identity, links)

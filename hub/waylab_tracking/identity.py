@@ -57,8 +57,16 @@ SYSTEM = Principal(SYSTEM_ID, "system", Role.SYSTEM)
 class Identity:
     """Issues and checks tokens with the server's own secret."""
 
-    def __init__(self, state: Path, system_key_file: Path | None) -> None:
+    def __init__(
+        self,
+        state: Path,
+        system_key_file: Path | None,
+        *,
+        agents_get_tokens: bool = True,
+    ) -> None:
         """Read the secrets, making them on the first start.
+
+        `agents_get_tokens`: of jobs, for their owners.
 
         Raises:
             ValueError: the file of the system principal's keys cannot be used.
@@ -66,6 +74,7 @@ class Identity:
         self._secret = _own_file(
             state / "jwt.secret", lambda: secrets.token_hex(32)
         ).strip()
+        self.agents_get_tokens = agents_get_tokens
         self.cookie_secret = digest(f"cookies {self._secret}")
         self.system_keys = _key_pair(system_key_file or state / "system.json")
 

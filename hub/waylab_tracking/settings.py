@@ -26,6 +26,11 @@ class TrackingSettings(BaseSettings):
         default=None,
         description="JSON file with the keys of the system principal; made if absent.",
     )
+    agents_get_tokens: bool = Field(
+        default=True,
+        description="Whether agents get tokens of jobs; else `system` alone does, and "
+        "a board hands them out.",
+    )
     silence_seconds: float = Field(
         default=7200.0,
         gt=0,

@@ -20,7 +20,7 @@ from waylab_agent.local import LocalRuntime
 from waylab_agent.machine import Machine
 from waylab_agent.means import Means, Place
 from waylab_agent.outbox import Outbox
-from waylab_agent.owners import KeyOwners, Owners, TokenOwners
+from waylab_agent.owners import BoardOwners, Owners, TokenOwners
 from waylab_agent.settings import AgentSettings
 from waylab_agent.slots import SlotGate, slots_of
 from waylab_agent.tools import prepare
@@ -121,7 +121,8 @@ def _owners(
     board: NodeBoard | None,
     site: Site | None,
 ) -> Owners:
-    if site is None or not site.tracking.is_external:
+    is_external = site is not None and site.tracking.is_external
+    if board is None and not is_external:
         return TokenOwners(client, settings)
     if board is None:
         msg = (
@@ -129,7 +130,7 @@ def _owners(
             "WAYLAB_AGENT_BOARD_URL."
         )
         raise SettingsError(msg)
-    return KeyOwners(board, settings)
+    return BoardOwners(board, settings, agent_may_edit=is_external)
 
 
 def _containers(

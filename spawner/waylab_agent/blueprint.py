@@ -71,7 +71,7 @@ def draw(
         StartError: the task asks for what a job cannot have; the text names it.
     """
     place, site, tools = grounds.place, grounds.site, grounds.tools
-    credentials, user = place.owners.of(entry.task_id)
+    credentials, user = place.owners.of(entry)
     wanted = wishes(place.client, entry.task_id)
     wish = _wish(site, wanted, entry.queue)
     ground = _ground(place, site, engine)

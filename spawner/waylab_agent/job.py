@@ -297,7 +297,7 @@ class Job:
 
     def _settle(self, verdict: Verdict) -> bool:
         """Write the verdict; a refusal is no reason to forget the job at once."""
-        if verdicts.write(self._means, self.entry.task_id, verdict):
+        if verdicts.write(self._means, self.entry, verdict):
             return True
         self._refusals += 1
         return self._refusals >= REFUSALS_TO_GIVE_UP

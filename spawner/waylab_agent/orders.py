@@ -35,7 +35,7 @@ def for_processes(place: Place, entry: JobEntry) -> Order:
         StartError: nobody can act for the task's owner.
     """
     settings = place.settings
-    credentials, user = place.owners.of(entry.task_id)
+    credentials, user = place.owners.of(entry)
     wanted = wishes(place.client, entry.task_id)
     account = place.accounts.ensure(user)
     cache = account.home / ".cache" / "waylab"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 
-from waylab_agent.errors import StartError
+from waylab_agent.errors import GateAway, StartError
+from waylab_agent.journal import JobEntry
 from waylab_agent.means import Place
 from waylab_clearml.client import Client
 from waylab_clearml.errors import ApiError
@@ -19,16 +20,18 @@ _ENDPOINTS = {
 }
 
 
-def write(place: Place, task_id: str, verdict: Verdict) -> bool:
+def write(place: Place, entry: JobEntry, verdict: Verdict) -> bool:
     """Give the task its end, if it has none; False if the server refuses it.
 
     Raises:
         ClearMLError: the server does not answer; try again.
     """
+    task_id = entry.task_id
     logger.info("Task %s: %s, %s", task_id, verdict.outcome, verdict.reason)
     try:
-        _keep_details(place, task_id, verdict)
-    except (ApiError, StartError) as error:
+        _keep_details(place, entry, verdict)
+    except (ApiError, GateAway, StartError) as error:
+        # Its reason and sentence are in the task's status all the same.
         logger.warning("The details of the verdict were refused: %s", error)
     body = {
         "task": task_id,
@@ -44,17 +47,17 @@ def write(place: Place, task_id: str, verdict: Verdict) -> bool:
     return True
 
 
-def _keep_details(place: Place, task_id: str, verdict: Verdict) -> None:
+def _keep_details(place: Place, entry: JobEntry, verdict: Verdict) -> None:
     """Store the verdict as a configuration item.
 
     Where an agent may mark tasks, but not edit them, that is done as their owner.
     """
     item = {"name": CONFIGURATION_NAME, "type": "json", "value": verdict.to_json()}
-    body = {"task": task_id, "configuration": [item], "force": True}
+    body = {"task": entry.task_id, "configuration": [item], "force": True}
     if place.owners.agent_may_edit:
         place.client.call("tasks.edit_configuration", body)
         return
-    credentials, _ = place.owners.of(task_id)
+    credentials, _ = place.owners.of(entry)
     timeout_seconds = place.client.timeout_seconds
     with Client(credentials, timeout_seconds=timeout_seconds) as owner:
         owner.call("tasks.edit_configuration", body)

@@ -60,6 +60,7 @@ __all__ = [
     "NodeBoard",
     "NotFound",
     "OwnKeys",
+    "OwnerToken",
     "Refused",
 ]
 
@@ -71,6 +72,14 @@ class OwnKeys:
     user: str
     access_key: str
     secret_key: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class OwnerToken:
+    """A token of the embedded server with which a job acts for its owner."""
+
+    user: str
+    token: str = field(repr=False)
 
 
 class BoardUnreachable(LedgerError):
@@ -317,14 +326,15 @@ class NodeBoard:
         """Give a lease of this node, released ones too (NotFound if there is none)."""
         return self._send(_Call("GET", f"/leases/{_q(lease)}", _reader(Lease)))
 
-    def owner_keys(self, task: str) -> OwnKeys:
-        """Give the ClearML keys of a task's owner (sites with a ClearML Server).
+    def owner_keys(self, lease: str) -> OwnKeys | OwnerToken:
+        """Give what the job of a lease acts with for its owner.
 
         Raises:
-            BoardForbids: this node holds no lease of the task's.
-            NotFound: the owner has entered none.
+            BoardForbids: the lease is not of a job of this node.
+            Conflict: the task is not claimed, nor does it run.
+            NotFound: the owner has entered no keys.
         """
-        return self._send(_Call("GET", f"/jobs/{_q(task)}/credentials", _own_keys))
+        return self._send(_Call("GET", f"/leases/{_q(lease)}/credentials", _owner))
 
     def epoch(self, epoch: str) -> None:
         """Say that the agent's process has begun anew: earlier ones are dead."""
@@ -413,6 +423,12 @@ def _epoch(epoch: str) -> _Call[None]:
 
 def _reader(kind: type[T]) -> Callable[[Any], T]:
     return lambda data: decode(kind, data)
+
+
+def _owner(data: Any) -> OwnKeys | OwnerToken:
+    if "token" in data:
+        return OwnerToken(str(data["user"]), str(data["token"]))
+    return _own_keys(data)
 
 
 def _own_keys(data: Any) -> OwnKeys:

@@ -169,7 +169,7 @@ def test_sigint_aborts_jobs_and_gives_their_leases_back(ledger: LedgerRig) -> No
 
 
 SCRIPT = "open({path!r}, 'a').write('ran '); print('line 0'); print('line 1')"
-POINTS = ["take", "active", "release", "report", "epochs"]
+POINTS = ["take", "credentials", "active", "release", "report", "epochs"]
 
 
 def check(ledger: LedgerRig, task: str, fault: Fault) -> None:
@@ -220,9 +220,7 @@ def test_whichever_answer_of_the_board_is_lost_a_lease_is_used_once(
 
 
 @pytest.mark.parametrize("moment", list(Moment))
-@pytest.mark.parametrize(
-    "endpoint", ["queues.remove_task", "tasks.started", "waylab.job_token"]
-)
+@pytest.mark.parametrize("endpoint", ["queues.remove_task", "tasks.started"])
 def test_a_claim_that_was_cut_off_keeps_its_lease_and_runs_once(
     ledger: LedgerRig, endpoint: str, moment: Moment
 ) -> None:

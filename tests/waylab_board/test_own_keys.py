@@ -12,7 +12,8 @@ import pytest
 from tests.waylab_board.plain_clearml import PlainClearML, plain_clearml
 
 from waylab_board.testing import FakeNode, RunningBoard, running_board, slots
-from waylab_ledger.client import BoardForbids, NotFound
+from waylab_ledger.client import BoardForbids, NotFound, OwnKeys
+from waylab_ledger.values import Proof, ProofKind
 from waylab_site.model import Jobs, Site
 from waylab_tracking.testing import Server, running_server
 
@@ -136,18 +137,21 @@ def test_a_task_is_its_owner_s_and_their_keys_go_to_its_node_only(
     [lease] = cpu.report().grants
     assert (lease.request.user, lease.request.holder.text) == ("alan", f"job:{task}")
 
-    keys = cpu.board.owner_keys(task)
+    with pytest.raises(BoardForbids, match="not held"):
+        cpu.board.owner_keys(lease.id)
+    cpu.board.take(lease.id, cpu.epoch)
 
-    assert (keys.user, keys.access_key, keys.secret_key) == ("alan", *pair)
-    other = board.node("vision")
-    for asked in (task, "another-task"):
-        with pytest.raises(BoardForbids, match="holds no lease"):
-            other.owner_keys(asked)
-    for path in (f"/jobs/{task}/credentials", "/clearml-keys/alan/secret"):
+    assert cpu.board.owner_keys(lease.id) == OwnKeys("alan", *pair)
+    with pytest.raises(BoardForbids, match="not held by a job of vision"):
+        board.node("vision").owner_keys(lease.id)
+    for path in (f"/leases/{lease.id}/credentials", "/clearml-keys/alan/secret"):
         assert board.call("GET", path).status_code == 403
     board.call("DELETE", "/clearml-keys?user=alan")
     with pytest.raises(NotFound, match="My ClearML"):
-        cpu.board.owner_keys(task)
+        cpu.board.owner_keys(lease.id)
+    cpu.board.release(lease.id, Proof(ProofKind.NEVER_STARTED, by=cpu.epoch))
+    with pytest.raises(BoardForbids, match="is over"):
+        cpu.board.owner_keys(lease.id)
 
 
 def test_a_task_of_nobody_s_is_refused_with_the_remedy(
@@ -174,8 +178,9 @@ def test_an_account_runs_the_tasks_of_unknown_owners_if_the_site_names_one(
     task = enqueue(server, "Stranger", "adopted")
     board.until(lambda state: bool(state.leases))
     [lease] = cpu.report().grants
-    assert lease.request.user == "service"
-    assert cpu.board.owner_keys(task).access_key == pair[0]
+    assert lease.request.holder.text == f"job:{task}"
+    cpu.board.take(lease.id, cpu.epoch)
+    assert cpu.board.owner_keys(lease.id) == OwnKeys("service", *pair)
 
 
 def test_a_site_with_its_own_clearml_takes_no_keys(tmp_path: Path, site: Site) -> None:

@@ -22,6 +22,7 @@ from waylab_clearml.credentials import Credentials
 from waylab_clearml.errors import GpusError
 from waylab_clearml.offer import GpuOffer
 from waylab_clearml.queues import Queue, check_gpus, list_queues
+from waylab_ledger.client import BoardForbids, Conflict, OwnerToken
 from waylab_ledger.ledger import Ledger
 from waylab_ledger.values import (
     DeviceKind,
@@ -29,6 +30,8 @@ from waylab_ledger.values import (
     Lease,
     LeaseState,
     NodeReport,
+    Proof,
+    ProofKind,
     Selector,
 )
 from waylab_ledger.views import NodePlan
@@ -366,3 +369,31 @@ def queues_where(
             return found
         assert time.monotonic() < deadline, found
         time.sleep(0.1)
+
+
+def test_a_job_s_token_goes_to_the_node_that_holds_its_lease(
+    board: RunningBoard, jobs: Jobs, vision: FakeNode, nlp: FakeNode
+) -> None:
+    task = jobs.enqueue("vision", "train it")
+    board.until(lambda state: bool(state.leases))
+    [lease] = vision.report().grants
+    with pytest.raises(BoardForbids):
+        vision.board.owner_keys(lease.id)
+    vision.board.take(lease.id, vision.epoch)
+    with pytest.raises(Conflict, match="neither claimed nor running"):
+        vision.board.owner_keys(lease.id)
+    where = {"task": task, "queue": jobs.queue("vision")}
+    jobs.server.call("queues.remove_task", where)
+
+    given = vision.board.owner_keys(lease.id)
+
+    assert isinstance(given, OwnerToken)
+    assert given.user == "ada"
+    with pytest.raises(BoardForbids):
+        nlp.board.owner_keys(lease.id)
+    jobs.server.call("tasks.started", {"task": task})
+    vision.board.release(lease.id, Proof(ProofKind.NEVER_STARTED, by=vision.epoch))
+    assert isinstance(vision.board.owner_keys(lease.id), OwnerToken)
+    jobs.server.call("tasks.stopped", {"task": task})
+    with pytest.raises(Conflict):
+        vision.board.owner_keys(lease.id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import jwt
@@ -13,7 +14,7 @@ from tests.waylab_tracking.door import Door, Enter
 from waylab_tracking import services
 from waylab_tracking.access import ROLES, Role
 from waylab_tracking.registry import ENDPOINTS
-from waylab_tracking.testing import Server
+from waylab_tracking.testing import Server, running_server
 
 WRITES: dict[str, dict[str, Any]] = {
     "tasks.edit": {"name": "stolen"},
@@ -305,3 +306,19 @@ def test_no_secret_is_logged(server: Server, ann: Door) -> None:
     assert ann.token not in log
     assert made["secret_key"] not in log
     assert server.system[1] not in log
+
+
+def test_where_a_board_hands_out_tokens_agents_get_none(tmp_path: Path) -> None:
+    with running_server(tmp_path / "strict", agents_get_tokens="false") as strict:
+        ann = Door(strict, strict.create_user("ann"))
+        agent = Door(strict, strict.create_user("agent-n1", role="agent"))
+        task = ann.task()
+        ann.call("tasks.started", task=task)
+
+        refused = agent.refused("waylab.job_token", task=task)
+        given = strict.call("waylab.job_token", {"task": task})
+        for door in (ann, agent):
+            door.close()
+
+    assert refused == (403, 0)
+    assert given["user"]["name"] == "ann"

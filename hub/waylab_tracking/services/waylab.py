@@ -6,7 +6,12 @@ import sqlalchemy as sa
 
 from waylab_tracking.access import Role
 from waylab_tracking.database import credentials, users
-from waylab_tracking.errors import invalid_status, unauthorized, validation
+from waylab_tracking.errors import (
+    forbidden,
+    invalid_status,
+    unauthorized,
+    validation,
+)
 from waylab_tracking.identity import (
     JOB_TOKEN_SECONDS,
     LIKE_ID,
@@ -71,6 +76,9 @@ def remove_user(call: Call) -> Json:
 @endpoint("waylab.job_token")
 def job_token(call: Call) -> Json:
     """Give the token with which a claimed task's job acts for its owner."""
+    if call.who.role is Role.AGENT and not call.identity.agents_get_tokens:
+        msg = "the board hands out the tokens of jobs here"
+        raise forbidden(msg)
     task = documents.get_task(call.db, call.need("task"))
     if not is_active(call.db, task["id"]):
         msg = f"task {task['id']} is neither claimed nor running"
