@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -304,7 +305,19 @@ class WaylabSpawner(SiteTraits, Spawner):  # type: ignore[misc]
     async def _tell_active(self) -> None:
         if self._told_active or not self._lease or self._lab is None:
             return
-        self._told_active = await self.desk.activate(self._lease, *self._lab.identity())
+        lease = self._lease
+        if not await self._activate(lease):
+            # The hub looks at its labs too rarely to wait for that.
+            self.desk.persist(
+                partial(self._activate, lease), f"{self._log_name}'s lease is active"
+            )
+        self._told_active = True
+
+    async def _activate(self, lease: str) -> bool:
+        """Tell the board that the lab runs, unless it is at its end meanwhile."""
+        if self._lab is None or self._lease != lease:
+            return True
+        return await self.desk.activate(lease, *self._lab.identity())
 
     async def _finish(self, reason: str, *, now: bool) -> None:
         if self._lab is None and self._forgotten:
