@@ -141,8 +141,13 @@ class Keyring:
             return None
 
     def _path(self, user: str) -> Path:
-        name = hashlib.sha256(os.fsencode(user)).hexdigest()[:32]
-        return self._folder / f"{name}.key"
+        return keys_file(self._folder, user)
+
+
+def keys_file(folder: Path, user: str) -> Path:
+    """Give the file of a user's keys in a keyring's folder."""
+    name = hashlib.sha256(os.fsencode(user)).hexdigest()[:32]
+    return folder / f"{name}.key"
 
 
 class Owners:

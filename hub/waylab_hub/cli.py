@@ -7,6 +7,7 @@ verb needs are imported by that verb, so that the others start quickly.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
@@ -204,17 +205,18 @@ async def _follow_removals(store: Users) -> bool:
     from waylab_hub import ports  # noqa: PLC0415
     from waylab_hub.assemble import SUPERVISOR  # noqa: PLC0415
     from waylab_hub.hub_api import HubApi  # noqa: PLC0415
-    from waylab_hub.programs import hub_url  # noqa: PLC0415
+    from waylab_hub.programs import hub_url, keyring_folder  # noqa: PLC0415
     from waylab_hub.provisioning import follow_removals  # noqa: PLC0415
 
     state = State.existing(_root())
     kept = ports.read(state.ports_file)
     tracking = _tracking()
-    if kept is None or tracking is None:
+    if kept is None or (tracking is None and kept.clearml is None):
         return False
     hub = HubApi(hub_url(kept), state.secret(f"{SUPERVISOR}-token"))
-    async with tracking, hub:
-        return not await follow_removals(store, hub, tracking)
+    async with tracking or contextlib.nullcontext(), hub:
+        keyring = keyring_folder(state)
+        return not await follow_removals(store, hub, tracking, keyring)
 
 
 def _tracking() -> Any:

@@ -7,7 +7,9 @@ import json
 import secrets
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from pathlib import Path
 
+from waylab_board.keyring import keys_file
 from waylab_board.node_keys import NodeKeys
 from waylab_hub.errors import HubError, StartError
 from waylab_hub.hub_api import HubApi
@@ -147,11 +149,12 @@ async def ensure_queues(tracking: Tracking, names: Iterable[str]) -> None:
 
 
 async def follow_removals(
-    users: Users, hub: HubApi, tracking: Tracking | None
+    users: Users, hub: HubApi, tracking: Tracking | None, keyring: Path
 ) -> tuple[str, ...]:
     """Take removed users out of the hub and tracking; give those not done yet.
 
-    `tracking` is None where users are not the hub's to remove: a ClearML Server.
+    `tracking` is None where users are not the hub's to remove: of a ClearML Server only
+    the keys are forgotten that they have entered, in the folder `keyring`.
     """
     left = []
     for name in await asyncio.to_thread(users.removals):
@@ -159,6 +162,8 @@ async def follow_removals(
             await hub.end_labs(user=name, within_seconds=30.0)
             await hub.delete_user(name)
             gone = await asyncio.to_thread(users.get, name) is None
+            if gone:
+                keys_file(keyring, name).unlink(missing_ok=True)
             if gone and tracking is not None:
                 await tracking.remove_user(name)
             await asyncio.to_thread(users.forget_removal, name)

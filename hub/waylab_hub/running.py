@@ -29,6 +29,7 @@ from waylab_hub.programs import (
     agent_key_file,
     engine_program,
     hub_url,
+    keyring_folder,
     programs,
     public_url,
     tracking_url,
@@ -193,7 +194,9 @@ class Running:
         async with self._hub() as hub:
             external = self._site().tracking.is_external
             tracking = None if external else self._tracking
-            left = await follow_removals(self._prepared.users, hub, tracking)
+            prepared = self._prepared
+            keyring = keyring_folder(prepared.state)
+            left = await follow_removals(prepared.users, hub, tracking, keyring)
         if left:
             _log.warning("Removed users still known to the hub: %s", ", ".join(left))
 

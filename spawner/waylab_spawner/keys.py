@@ -26,6 +26,14 @@ class TrackingPlace:
     key_file: Path
 
 
+NO_KEYS = "WAYLAB_NO_CLEARML"
+"""Variable that tells a lab why it has no way to ClearML."""
+_NO_KEYS = (
+    'You have entered no ClearML keys: enter them on the hub\'s page "My ClearML", '
+    "then stop this lab and start it again."
+)
+
+
 class Keys(Protocol):
     """What a lab speaks to tracking with."""
 
@@ -56,7 +64,7 @@ class OwnKeys:
         self._board = board
 
     async def make(self, *, is_admin: bool) -> dict[str, str]:
-        """Give the variables, without any that were not entered.
+        """Give the SDK's variables, or the one that says what to do for them.
 
         Raises:
             TrackingError: the board, which keeps them, does not answer.
@@ -66,7 +74,7 @@ class OwnKeys:
             try:
                 keys = await board.user_keys(self._user)
             except NotFound:
-                return {}
+                return {NO_KEYS: _NO_KEYS}
             except LedgerError as error:
                 msg = f"Your ClearML keys cannot be had now: {error}"
                 raise TrackingError(msg) from error

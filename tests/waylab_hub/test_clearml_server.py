@@ -98,18 +98,22 @@ def test_labs_and_jobs_work_with_the_keys_that_their_users_entered(
     assert (page.status_code, "My ClearML" in page.text) == (200, True)
 
     browser.start_lab("admin", "standard")
-    assert "CLEARML_API_ACCESS_KEY" not in environment_of_lab(waylab)
+    environment = environment_of_lab(waylab)
+    assert "CLEARML_API_ACCESS_KEY" not in environment
+    told = browser.client.get("/user/admin/waylab/api/queues")
+    assert (told.status_code, "My ClearML" in told.json()["message"]) == (503, True)
     browser.stop_lab("admin")
-    access, secret = server.create_user("The Admin")
-    operator = json.loads((waylab.root / "secrets/board-operator.json").read_text())
-    browser.client.put(
-        "/services/gpus/api/v1/clearml-keys?user=admin",
-        json={"access_key": access, "secret_key": secret},
-        headers={"Authorization": f"token {operator['token']}"},
-    ).raise_for_status()
+    secret = enter(waylab, browser, "admin", server.create_user("The Admin"))
     browser.start_lab("admin", "standard")
     environment = environment_of_lab(waylab)
     assert environment["CLEARML_API_SECRET_KEY"] == secret
+
+    waylab.add_user("eve", PASSWORD)
+    enter(waylab, browser, "eve", server.create_user("Eve"))
+    keyring = waylab.root / "board" / "clearml-keys"
+    assert len(list(keyring.iterdir())) == 2
+    waylab.run("users", "remove", "eve")
+    assert len(list(keyring.iterdir())) == 1
     browser.close()
 
     notebook = tmp_path / "nb.ipynb"
@@ -124,6 +128,17 @@ def test_labs_and_jobs_work_with_the_keys_that_their_users_entered(
     refused = waylab.json("run", str(notebook))["task_id"]
     assert end_of(server, task, waylab) == "completed"
     assert end_of(server, refused, waylab) == "start-failed"
+
+
+def enter(waylab: Waylab, browser: Browser, user: str, pair: tuple[str, str]) -> str:
+    """Enter a user's keys as an admin does; give the secret one."""
+    operator = json.loads((waylab.root / "secrets/board-operator.json").read_text())
+    browser.client.put(
+        f"/services/gpus/api/v1/clearml-keys?user={user}",
+        json={"access_key": pair[0], "secret_key": pair[1]},
+        headers={"Authorization": f"token {operator['token']}"},
+    ).raise_for_status()
+    return pair[1]
 
 
 def end_of(server: Server, task: str, waylab: Waylab) -> str:

@@ -27,7 +27,9 @@ class LabSettings:
 
     @classmethod
     def from_environ(cls, env: Mapping[str, str]) -> LabSettings:
-        """Read `CLEARML_*` and `WAYLAB_TEMPLATES`.
+        """Read `CLEARML_*`, `WAYLAB_TEMPLATES` and `WAYLAB_NO_CLEARML`.
+
+        The last is a sentence of whoever starts the lab: why it has no credentials.
 
         Missing credentials are no error here: the lab works without, and its views
         tell what is missing.
@@ -39,4 +41,5 @@ class LabSettings:
         try:
             return cls(Credentials.from_environ(env), starters)
         except CredentialsError as error:
-            return cls(None, starters, str(error))
+            problem = env.get("WAYLAB_NO_CLEARML") or str(error)
+            return cls(None, starters, problem)
