@@ -43,6 +43,9 @@ class NodeRecord:
     began_at: datetime | None = None
     epoch: str | None = None
     engine_id: str | None = None
+    other_engines: tuple[str, ...] = ()
+    """Engines that answered too, since the last fence: what a process that died was
+    starting may be on any of them."""
     complete: bool = False
     trouble: str = ""
     devices: tuple[Device, ...] = ()

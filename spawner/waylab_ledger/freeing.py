@@ -73,7 +73,9 @@ class Look:
         if lease.engine_id is not None:
             return self.report.engine_id == lease.engine_id
         engine = self.report.engine_id
-        if not lease.was_activated and engine not in {None, self.node.engine_id}:
+        if not lease.was_activated and (
+            self.node.other_engines or engine not in {None, self.node.engine_id}
+        ):
             return False
         by_reporter = self.taker and self.taker.role == agent_role(lease.node)
         if by_reporter or self.report.processes:
@@ -126,14 +128,12 @@ def judge(lease: Lease, seen: Sequence[Found], look: Look) -> Judgement:
         return _of_a_living_one(lease, look)
     if CREATED in states:
         return NOTHING
-    if _is_another_engine(lease, look):
-        return _of_another_engine(lease, look)
     if look.covers(lease) and _began_late_enough(lease, look):
         kind = _kind_of_absence(lease, look, ended=bool(states))
         detail = "seen as exited" if states else "not in a complete report"
         proof = Proof(kind, agent_role(lease.node), detail, look.report.engine_id)
         return Judgement(Verdict.FREE, detail, proof)
-    return _of_a_node_that_is_back(lease, look)
+    return _of_the_wrong_engine(lease, look) or _of_a_node_that_is_back(lease, look)
 
 
 def check_proof(
@@ -184,18 +184,37 @@ def _of_a_living_one(lease: Lease, look: Look) -> Judgement:
     return NOTHING
 
 
-def _is_another_engine(lease: Lease, look: Look) -> bool:
-    answered = look.report.engine_id
-    return None not in {lease.engine_id, answered} and lease.engine_id != answered
+def _of_the_wrong_engine(lease: Lease, look: Look) -> Judgement | None:
+    """Judge where the answer may come from another engine than the holder's.
 
-
-def _of_another_engine(lease: Lease, look: Look) -> Judgement:
-    if lease.state is LeaseState.LOST:
-        return NOTHING
-    reason = (
-        f"Node {lease.node} answers with another engine ({look.report.engine_id}) "
-        f"than the one that it was started on ({lease.engine_id})."
-    )
+    It is another one than the lease was activated on; or more than one has answered,
+    and a start was cut off that may have been on any of them.
+    """
+    answered, node = look.report.engine_id, look.node
+    is_lost = lease.state is LeaseState.LOST
+    if None not in {lease.engine_id, answered} and lease.engine_id != answered:
+        if is_lost:
+            return NOTHING
+        reason = (
+            f"Node {lease.node} answers with another engine ({answered}) than the one "
+            f"that it was started on ({lease.engine_id})."
+        )
+    elif (
+        node.other_engines
+        and look.report.complete
+        and not lease.was_activated
+        and (look.taker_is_dead or was_abandoned(lease))
+    ):
+        engines = ", ".join(filter(None, (node.engine_id, *node.other_engines)))
+        reason = (
+            f"Node {lease.node} has answered with several engines ({engines}), and "
+            "nobody knows on which one it was started. Fence the node if nothing runs "
+            "there."
+        )
+        if is_lost and lease.reason == reason:
+            return NOTHING
+    else:
+        return None
     return Judgement(Verdict.LOSE, reason)
 
 

@@ -129,6 +129,8 @@ def lose(book: Book, id_: str, reason: str, now: datetime) -> Lease:
         raise Conflict(msg)
     if not lease.was_activated and lease.known_version == 0:
         lease = book.put_lease(replace(lease, known_version=book.version))
+    if lease.state is LeaseState.LOST:
+        return lease
     return mark_lost(book, lease, reason, now)
 
 
@@ -145,11 +147,14 @@ def fence_start(book: Book, lease: Lease, by: str, now: datetime) -> Lease:
 
 
 def mark_lost(book: Book, lease: Lease, reason: str, now: datetime) -> Lease:
-    """Store that a lease is lost."""
-    if lease.state is LeaseState.LOST:
-        return lease
+    """Store that a lease is lost, or for which better reason it is."""
+    is_lost = lease.state is LeaseState.LOST
     lost = replace(
-        lease, state=LeaseState.LOST, since=now, reason=reason, before=lease.state
+        lease,
+        state=LeaseState.LOST,
+        since=lease.since if is_lost else now,
+        reason=reason,
+        before=lease.before if is_lost else lease.state,
     )
     book.put_lease(lost)
     book.say(EventKind.LEASE_LOST, now, lost, text=reason)

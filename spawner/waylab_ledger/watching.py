@@ -164,6 +164,7 @@ def fence(book: Book, name: str, by: str, now: datetime) -> None:
             complete=False,
             last_seen=None,
             engine_id=node.engine_id if any(book.leases_on(name)) else None,
+            other_engines=node.other_engines if any(book.leases_on(name)) else (),
             busy=(),
             orphans=(),
             fenced_at=now,
@@ -236,13 +237,15 @@ def _store(book: Book, node: NodeRecord, told: NodeReport, now: datetime) -> Nod
             f"It answers with another engine ({told.engine_id}) than the one that has "
             f"its leases ({node.engine_id}). Fence it if that one is gone for good."
         )
+    engine_id = node.engine_id if is_other else told.engine_id or node.engine_id
     stored = replace(
         node,
         down=False,
         last_seen=now,
         began_at=told.began_at,
         epoch=told.epoch,
-        engine_id=node.engine_id if is_other else told.engine_id or node.engine_id,
+        engine_id=engine_id,
+        other_engines=_others(node, told, engine_id),
         complete=told.complete and not is_other,
         trouble=trouble,
         devices=told.devices,
@@ -251,6 +254,14 @@ def _store(book: Book, node: NodeRecord, told: NodeReport, now: datetime) -> Nod
     )
     book.put_node(stored)
     return stored
+
+
+def _others(
+    node: NodeRecord, told: NodeReport, engine_id: str | None
+) -> tuple[str, ...]:
+    """Give the engines that have answered besides the one that counts."""
+    answered = {*node.other_engines, node.engine_id, told.engine_id}
+    return tuple(sorted(one for one in answered if one not in {None, engine_id}))
 
 
 def _is_another_engine(book: Book, node: NodeRecord, told: NodeReport) -> bool:
@@ -335,5 +346,5 @@ def _put_down(book: Book, node: NodeRecord, reason: str, now: datetime) -> None:
     for lease in list(book.leases_on(node.name)):
         if lease.state is LeaseState.PENDING:
             put_back(book, lease, reason, now)
-        else:
+        elif lease.state is not LeaseState.LOST:
             mark_lost(book, lease, reason, now)

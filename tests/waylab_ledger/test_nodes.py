@@ -175,6 +175,40 @@ def test_another_engine_on_the_node_loses_its_leases(site: Site) -> None:
     assert site.state(lease) is LeaseState.RELEASED
 
 
+def test_a_start_that_was_cut_off_may_be_on_any_engine_that_answered(
+    site: Site,
+) -> None:
+    # While nothing runs there, another engine is taken for the node's own.
+    site.engines["vision"] = "another"
+    site.report("vision")
+    site.report("vision")
+    cut_off, abandoned = site.ask(lab("ann")), site.ask(lab("bob"))
+    site.ledger.lose(abandoned.id, "the engine did not answer", site.now)
+    site.hub = "hub-2"
+    site.ledger.epoch("hub", site.hub, site.now)
+
+    for _ in range(2):
+        site.report("vision")
+
+    for lease in (cut_off, abandoned):
+        lost = site.ledger.lease(lease.id)
+        assert lost.state is LeaseState.LOST
+        assert "several engines (another, engine-vision)" in lost.reason
+    events = len(site.ledger.events(0, 1000))
+    site.report("vision")
+    assert len(site.ledger.events(0, 1000)) == events
+    site.report("vision", box(cut_off))
+    assert site.state(cut_off) is LeaseState.ACTIVE
+    site.ledger.fence("vision", "admin", site.now)
+    assert site.state(cut_off) is site.state(abandoned) is LeaseState.RELEASED
+    site.report("vision")
+    again = site.ask(lab("eve", Selector(nodes=("vision",))))
+    site.ledger.epoch("hub", "hub-3", site.now)
+    for _ in range(2):
+        site.report("vision")
+    assert site.state(again) is LeaseState.RELEASED
+
+
 def test_a_report_of_a_dead_agent_is_not_used(site: Site) -> None:
     site.ledger.epoch("agent:vision", "agent-vision-2", site.now)
     with pytest.raises(Conflict, match="is over"):

@@ -119,8 +119,11 @@ class World(Users):
 
     def _is_on_a_lost_engine(self, lease: Lease) -> bool:
         engine = self.nodes[lease.node].engine
-        return lease.engine_id not in {None, engine} or self._has_a_new_engine(
-            lease.node
+        was_cut_off = not lease.was_activated and "several engines" in lease.reason
+        return (
+            was_cut_off
+            or lease.engine_id not in {None, engine}
+            or self._has_a_new_engine(lease.node)
         )
 
     def _reports(self, rounds: int) -> None:
