@@ -12,7 +12,7 @@ from waylab_board.testing import FakeNode, RunningBoard
 OPEN = {"/health"}
 # Joining has a token of its own kind; signing in is how a browser gets one.
 SIGN_IN = {"/sign-in", "/oauth_callback"}
-PAGES = ("/", "/wait/x", "/nodes")
+PAGES = ("/", "/wait/x", "/nodes", "/clearml")
 ADMINS = (
     ("GET", "/events"),
     ("GET", "/audit"),
