@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 
 import httpx
@@ -128,8 +129,10 @@ class CrashSite:
         return "" if left else "stopped"
 
     def start(self, user: str, profile: str) -> None:
-        """Start a lab, and wait until it runs."""
-        self.site.hub.spawn(user, {"profile": profile}).raise_for_status()
+        """Start a lab, and wait until it runs, also if it has to wait in line."""
+        answer = self.site.hub.spawn(user, {"profile": profile})
+        if answer.status_code != HTTPStatus.SERVICE_UNAVAILABLE:
+            answer.raise_for_status()
         self._until(lambda: self.runs(user), 30.0, f"{user}'s lab does not start")
 
     def _containers(self, user: str) -> list[tuple[str, str]]:
