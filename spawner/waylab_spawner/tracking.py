@@ -17,6 +17,7 @@ from typing import Literal, Self
 
 import httpx
 
+from waylab_spawner.certificates import trusted
 from waylab_spawner.errors import TrackingError
 
 Role = Literal["admin", "user", "agent"]
@@ -64,6 +65,7 @@ class Tracking:
         self._client = httpx.AsyncClient(
             base_url=api_url,
             timeout=10.0,
+            verify=trusted(),
             trust_env=False,  # A proxy of the environment is not for this machine.
         )
         self._api_url = api_url

@@ -1,0 +1,24 @@
+"""The certificates that this process trusts, read once.
+
+httpx reads them for each client that it makes, which takes tens of milliseconds: at the
+start of each lab, in the hub's event loop, everybody would feel that.
+"""
+
+from __future__ import annotations
+
+import ssl
+from functools import cache
+
+import httpx
+
+
+@cache
+def trusted() -> ssl.SSLContext:
+    """Give the context for clients of servers that may have a certificate."""
+    return httpx.create_ssl_context(trust_env=False)
+
+
+@cache
+def none_needed() -> ssl.SSLContext:
+    """Give the context for clients that speak plain HTTP only: it trusts nobody."""
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
