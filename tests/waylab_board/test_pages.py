@@ -132,6 +132,7 @@ def test_who_waits_sees_the_place_and_goes_to_the_lab_when_it_starts(
     sign_in(page, jupyterhub, "ada")
     page.goto(f"{jupyterhub.url}/services/gpus/wait/{ticket.id}")
     expect(page.get_by_role("heading", level=1)).to_have_text("2nd in line")
+    expect(page.locator("#place")).to_contain_text("simulated")
     expect(page.locator("#before")).to_contain_text("eve")
     expect(page.locator("#instead")).to_contain_text("Notebook without a GPU")
 

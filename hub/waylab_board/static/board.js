@@ -1,5 +1,5 @@
 // The board: every node and device, who holds it, and the line.
-import { ask, confirm, el, expected, follow, holderText, hour, keep, settings, showTroubles, span, time } from "./live.js";
+import { ask, confirm, el, expected, follow, holderText, hour, keep, settings, showTroubles, simulatedBadge, span, time } from "./live.js";
 
 const SHOWN_FIRST = 25;
 const GIB = 1024 ** 3;
@@ -57,7 +57,7 @@ function nodeHead(view) {
     { class: "gpus-node-row" },
     el("h2", { class: "h5 mb-0 text-break", id: `node-${node.name}` }, node.name),
     pill(NODE_PILLS[node.state], node.seen_at ? `last heard ${hour(node.seen_at)}` : "never heard of"),
-    simulated && pill(["simulated", "text-bg-info"], "These GPUs are not real: they are there to try Waylab out."),
+    simulated && simulatedBadge(),
     el("span", { class: "gpus-quiet" }, node.description),
     el("span", { class: "gpus-push" }, total ? `${free} of ${total} free` : "no GPU"),
     settings.admin && manage(node),

@@ -106,6 +106,11 @@ export function keep(parent, items, keyOf, render) {
   parent.kept = next;
 }
 
+/** Says of GPUs that they are not real. */
+export function simulatedBadge() {
+  return el("span", { class: "badge text-bg-info", title: "These GPUs are not real: they are there to try Waylab out." }, "simulated");
+}
+
 export function showTroubles(troubles) {
   keep(
     document.getElementById("troubles"),

@@ -1,5 +1,5 @@
 // The waiting page: a place in the line, who is before, and what could be had at once.
-import { ask, confirm, el, expected, follow, holderText, hour, keep, settings, showTroubles, span } from "./live.js";
+import { ask, confirm, el, expected, follow, holderText, hour, keep, settings, showTroubles, simulatedBadge, span } from "./live.js";
 
 const NAMED = 8;
 const title = document.title;
@@ -28,7 +28,7 @@ function face() {
 }
 
 function place(view) {
-  const wants = el("p", {}, "You wait for ", el("strong", {}, view.wants), ` since ${hour(view.created_at)} (${span(Date.now() - new Date(view.created_at))}).`);
+  const wants = el("p", {}, "You wait for ", el("strong", {}, view.wants), ` since ${hour(view.created_at)} (${span(Date.now() - new Date(view.created_at))}). `, view.simulated && simulatedBadge());
   const faces = {
     waiting: () => [
       el("h1", { class: "gpus-place" }, view.position ? `${ordinal(view.position)} in line` : "In line"),
@@ -108,7 +108,8 @@ function draw() {
   const waits = now === "waiting";
   const minute = Math.floor(Date.now() / 60000);
   const allowed = "Notification" in window ? Notification.permission : "";
-  keep(document.getElementById("place"), [{ face: now, wants: ticket.wants, created_at: ticket.created_at, position: ticket.position, reason: ticket.reason, expected: expected(ticket), minute, allowed }], () => "place", place);
+  const simulated = state.nodes.some((node) => node.devices.some((one) => one.device.simulated));
+  keep(document.getElementById("place"), [{ face: now, wants: ticket.wants, created_at: ticket.created_at, position: ticket.position, reason: ticket.reason, expected: expected(ticket), simulated, minute, allowed }], () => "place", place);
   const line = new Map(state.line.map((one) => [one.id, one]));
   const ahead = ticket.ahead.map((id) => line.get(id)).filter(Boolean);
   const named = ahead.slice(0, NAMED).map((one) => ({ user: one.user, holder: one.holder, note: one.note, wants: one.wants, expected: expected(one) }));
