@@ -108,6 +108,7 @@ class Desk:
         self._registered = False
         self._registering = asyncio.Lock()
         self._endings: set[asyncio.Task[None]] = set()
+        self._cut_off: set[str] = set()
 
     async def close(self) -> None:
         """Give up what is tried again, and let go of the engines."""
@@ -306,7 +307,38 @@ class Desk:
                 "went to the next in line: start the lab anew to get in line again."
             )
             raise LeaseRefused(msg)
-        return await board.take(lease_id, self.epoch)
+        if lease_id in self._cut_off or not self._is_fresh(lease):
+            # Whoever ends its first lab will free it, whatever runs on it then.
+            msg = (
+                "The lease that this start names was for one start, which has been: "
+                "start the lab anew."
+            )
+            raise LeaseRefused(msg)
+        try:
+            return await board.take(lease_id, self.epoch)
+        except (BoardUnreachable, asyncio.CancelledError):
+            # The board may have noted it nevertheless: nobody would use it.
+            self._cut_off.add(lease_id)
+            self.persist(
+                lambda: self._give_lease_back(board, lease_id), "a lease is given back"
+            )
+            raise
+
+    def _is_fresh(self, lease: Lease) -> bool:
+        """Tell whether no start of this hub's process has had it."""
+        if lease.state is LeaseState.GRANTED:
+            return lease.taker != self.epoch
+        return lease.state is LeaseState.PENDING
+
+    async def _give_lease_back(self, board: BoardClient, lease_id: str) -> bool:
+        try:
+            await board.take(lease_id, self.epoch)
+        except (LeaseGone, NotFound):
+            return True
+        except LedgerError:
+            return False
+        never = Proof(ProofKind.NEVER_STARTED, by="hub")
+        return await self.release(lease_id, never)
 
     async def _ticket(self, board: BoardClient, wish: Wish) -> TicketShown | None:
         """Give the lab's open ticket for this very wish; others are given up."""

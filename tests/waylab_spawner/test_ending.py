@@ -10,7 +10,8 @@ import pytest
 from tests.waylab_spawner.labs import EXITED, ScriptedLab
 
 from waylab_board.testing import FakeNode, RunningBoard, gpus, running_board
-from waylab_ledger.values import Found, Holder
+from waylab_ledger.client import BoardClient, BoardUnreachable
+from waylab_ledger.values import Found, Holder, Lease
 from waylab_site.model import Node, Profile, Queue, Site
 from waylab_spawner.desk import Desk, Wish
 from waylab_spawner.ending import Ending
@@ -20,6 +21,24 @@ from waylab_spawner.order import Unknown
 
 ONE = Profile(name="one", title="One", gpus=1)
 HUNG = Unknown("the engine of vision does not answer")
+
+
+class AnswersGetLost(BoardClient):
+    """A board that takes a lease, and whose answer never arrives."""
+
+    hangs = False
+
+    async def take(self, lease: str, taker: str) -> Lease:
+        taken = await super().take(lease, taker)
+        if self.lost:
+            return taken
+        self.lost = True
+        if self.hangs:
+            await asyncio.Event().wait()
+        msg = "the answer got lost"
+        raise BoardUnreachable(msg)
+
+    lost = False
 
 
 @pytest.fixture(scope="module")
@@ -160,6 +179,59 @@ async def test_a_lease_is_taken_by_its_own_lab_only(
     await _ending(desk, None, lease.id).finish()
     with pytest.raises(LeaseRefused, match="not claimed in time"):
         await desk.obtain(_wish("ann", "e12", lease=lease.id))
+    assert _held(board) == []
+
+
+async def _set_aside(board: RunningBoard, desk: Desk, user: str, key: str) -> str:
+    """Give a lease that `user` got by waiting in line."""
+    before = await desk.obtain(_wish("ann", f"{key}-before"))
+    with pytest.raises(NoDeviceFree):
+        await desk.obtain(_wish(user, key))
+    await _ending(desk, None, before.id).finish()
+    await _until(lambda: _held(board) == ["pending"])
+    return board.state().leases[0].id
+
+
+@pytest.mark.parametrize("hangs", [False, True], ids=["no answer", "given up"])
+async def test_a_taken_lease_whose_start_was_cut_off_is_given_back(
+    board: RunningBoard, desk: Desk, hangs: bool
+) -> None:
+    lease = await _set_aside(board, desk, "bob", f"e15-{hangs}")
+    wish = _wish("bob", f"e16-{hangs}", lease=lease)
+    async with AnswersGetLost(board.url, board.hub_token) as client:
+        client.hangs = hangs
+        losing = Desk(client, epoch=desk.epoch, retry_seconds=0.1)
+        start = asyncio.create_task(losing.obtain(wish))
+        if hangs:
+            await _until(lambda: _held(board) == ["granted"])
+            start.cancel()
+        with pytest.raises((BoardAway, asyncio.CancelledError)):
+            await start
+        with pytest.raises(LeaseRefused):
+            await losing.obtain(wish)
+
+        await _until(lambda: _held(board) == [])
+        await losing.close()
+
+
+async def test_a_lease_is_for_one_start_whatever_became_of_its_lab(
+    board: RunningBoard, desk: Desk, node: FakeNode
+) -> None:
+    lease = await _set_aside(board, desk, "bob", "e17")
+    wish = _wish("bob", "e18", lease=lease)
+    await desk.obtain(wish)
+    with pytest.raises(LeaseRefused, match="for one start"):
+        await desk.obtain(wish)
+    await desk.activate(lease, "engine-of-vision", "c1")
+    with pytest.raises(LeaseRefused, match="for one start"):
+        await desk.obtain(wish)
+    node.found = (Found("c1", lease, "lab:bob/", ("GPU-0",), "running"),)
+    lab = ScriptedLab(HUNG, EXITED)
+    await _ending(desk, lab, lease).finish()
+
+    with pytest.raises(LeaseRefused):
+        await desk.obtain(wish)
+    await _until(lambda: lab.cleared == 1)
     assert _held(board) == []
 
 
