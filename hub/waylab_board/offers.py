@@ -71,6 +71,7 @@ def _gpus(devices: Iterable[Device], free: set[str]) -> tuple[GpuOffer, ...]:
             memory_bytes=memory_bytes,
             count=len(equal),
             free=sum(device.id in free for device in equal),
+            simulated=any(device.simulated for device in equal),
         )
         for (node, model, memory_bytes), equal in sorted(found.items())
     )

@@ -40,6 +40,7 @@ async def wait_until_ready(
                 await asyncio.wait([answering], timeout=_LOOK_SECONDS)
                 if not answering.done() and isinstance(seen := await look(), Ended):
                     return seen
+            answering.result()
         finally:
             answering.cancel()
     return None

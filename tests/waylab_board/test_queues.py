@@ -328,7 +328,9 @@ def test_queues_tell_what_is_free_for_them_labs_taken_off(
             ),
         )
 
-    assert found["nlp"].gpus == (GpuOffer("nlp", "A100", 80 * GIB, 4, 1),)
+    assert found["nlp"].gpus == (
+        GpuOffer("nlp", "A100", 80 * GIB, 4, 1, simulated=True),
+    )
     assert [one.node for one in found["default"].gpus] == ["nlp", "vision"]
     assert (found["nlp"].default_gpus, found["services"].gpus) == (1, ())
 

@@ -33,6 +33,7 @@ class GpuOffer:
     memory_bytes: int
     count: int
     free: int
+    simulated: bool = False
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,7 @@ def _gpus(value: Mapping[str, Any]) -> GpuOffer:
         memory_bytes=_count(value["memory_bytes"]),
         count=_count(value["count"]),
         free=_count(value["free"]),
+        simulated=value.get("simulated") is True,
     )
 
 

@@ -65,7 +65,7 @@ export function GpuFields({
                   ? model
                   : trans.__(
                       '%1  —  %2 of %3 free',
-                      kindLabel(kind),
+                      kindLabel(kind, trans),
                       kind.free,
                       kind.count
                     )

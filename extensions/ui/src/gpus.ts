@@ -15,6 +15,7 @@ export interface GpuKind {
   readonly memoryBytes: number;
   readonly count: number;
   readonly free: number;
+  readonly simulated: boolean;
 }
 
 const GIB = 1024 ** 3;
@@ -36,13 +37,15 @@ export function choiceOf(parameters: readonly RunParameter[]): GpuChoice {
 
 export function kindsOf(queue: Queue): readonly GpuKind[] {
   const kinds = new Map<string, GpuKind>();
-  for (const { model, memoryBytes, count, free } of queue.gpus) {
+  for (const offer of queue.gpus) {
+    const { model, memoryBytes, count, free, simulated } = offer;
     const old = kinds.get(model);
     kinds.set(model, {
       model,
       memoryBytes: Math.min(memoryBytes, old?.memoryBytes ?? memoryBytes),
       count: count + (old?.count ?? 0),
-      free: free + (old?.free ?? 0)
+      free: free + (old?.free ?? 0),
+      simulated: simulated || (old?.simulated ?? false)
     });
   }
   return [...kinds.values()];
@@ -105,12 +108,14 @@ export function wantedGpus(choice: GpuChoice, queue: Queue): number {
   return choice.gpus === '' ? queue.defaultGpus : Number(choice.gpus);
 }
 
-/** `NVIDIA A100 (80 GiB)`; the memory is left out where the name tells it. */
-export function kindLabel(kind: GpuKind): string {
+/** `NVIDIA A100 (80 GiB)`; what the name tells already is left out. */
+export function kindLabel(kind: GpuKind, trans: Translate): string {
   const gib = Math.round(kind.memoryBytes / GIB);
-  return gib === 0 || /\d ?G(i?B)?\b/i.test(kind.model)
-    ? kind.model
-    : `${kind.model} (${gib} GiB)`;
+  const told = [
+    gib > 0 && !/\d ?G(i?B)?\b/i.test(kind.model) && `${gib} GiB`,
+    kind.simulated && !/simulated/i.test(kind.model) && trans.__('simulated')
+  ].filter(Boolean);
+  return told.length ? `${kind.model} (${told.join(', ')})` : kind.model;
 }
 
 /** What a run asked for, in words; empty if it left it to its queue. */

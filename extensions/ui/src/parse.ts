@@ -221,7 +221,8 @@ const gpuOffer = object<GpuOffer>({
   model: text,
   memoryBytes: number,
   count: number,
-  free: number
+  free: number,
+  simulated: flag
 });
 
 const queue = object<Queue>({

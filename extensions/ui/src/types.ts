@@ -123,6 +123,7 @@ export interface GpuOffer {
   readonly memoryBytes: number;
   readonly count: number;
   readonly free: number;
+  readonly simulated: boolean;
 }
 
 /** A slot is what a run gets that asks for nothing special: `defaultGpus` GPUs. */

@@ -1,8 +1,8 @@
-"""Hub, board and agent die at their crash points: everything converges.
+"""Hub and board die at their crash points: everything converges.
 
-Here each state that a crash of hub or board can leave behind in a lab's life comes
-once; `make soak SUITE=crashes` strikes before and after every commit and engine call,
-of jobs too, again and again, in another order each time. The agent's engine calls are
+Here each state that a crash of hub or board can leave behind as a lab starts or ends
+comes once; `make soak SUITE=crashes` strikes before and after every commit and engine
+call, of grants and jobs too, in another order each time. The agent's engine calls are
 in tests/waylab_agent/test_containers.py, its requests to tracking and board in
 test_fault_points.py and test_leases.py there.
 """
@@ -12,9 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from tests.integration.crashes import jobs
 from tests.integration.crashes.rounds import (
-    OPERATIONS,
     ROLES,
     CrashSite,
     Outcome,
@@ -47,22 +45,9 @@ def site() -> Iterator[CrashSite]:
         yield running
 
 
-@pytest.fixture(scope="module")
-def job_site() -> Iterator[jobs.JobSite]:
-    with open_folder() as root, jobs.job_site(root) as running:
-        yield running
-
-
-# A grant is a stop and a spawn to the hub; the soak strikes there too.
-@pytest.mark.parametrize(
-    ("operation", "role"),
-    [
-        (operation, role)
-        for operation in OPERATIONS
-        for role in ROLES
-        if (operation, role) != ("grant", "hub")
-    ],
-)
+# A grant is a stop and a spawn; jobs take minutes: the soak strikes there too.
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("operation", ["spawn", "stop"])
 def test_wherever_a_program_dies_all_agree_soon_after(
     site: CrashSite, operation: str, role: str
 ) -> None:
@@ -71,17 +56,6 @@ def test_wherever_a_program_dies_all_agree_soon_after(
     outcomes = [site.crash(operation, role, point) for point in points]
 
     judge(f"{operation}, {role}", outcomes)
-
-
-# The board's points of a job take minutes: the soak strikes there.
-def test_wherever_the_agent_dies_in_its_journal_a_job_runs_once(
-    job_site: jobs.JobSite,
-) -> None:
-    points = [p for p in states(job_site.points("agent")) if "commit" in p]
-
-    outcomes = [job_site.crash("agent", point) for point in points]
-
-    judge("job, agent", outcomes)
 
 
 def judge(what: str, outcomes: list[Outcome]) -> None:

@@ -58,8 +58,22 @@ export function sampleGpuQueue(change: Partial<Queue> = {}): Queue {
     defaultGpus: 1,
     cpuSlots: 0,
     gpus: [
-      { node: 'nlp', model: 'A100', memoryBytes: 80 * gib, count: 2, free: 1 },
-      { node: 'vision', model: 'L4', memoryBytes: 24 * gib, count: 4, free: 3 }
+      {
+        node: 'nlp',
+        model: 'A100',
+        memoryBytes: 80 * gib,
+        count: 2,
+        free: 1,
+        simulated: true
+      },
+      {
+        node: 'vision',
+        model: 'L4',
+        memoryBytes: 24 * gib,
+        count: 4,
+        free: 3,
+        simulated: false
+      }
     ],
     ...change
   });

@@ -177,7 +177,7 @@ test('number and model of GPUs are offered as the queue has them, and sent', asy
   expect(texts(number)).toEqual(['Queue’s default (1)', '1', '2', '3', '4']);
   expect(texts(model)).toEqual([
     'Any',
-    'A100 (80 GiB)  —  1 of 2 free',
+    'A100 (80 GiB, simulated)  —  1 of 2 free',
     'L4 (24 GiB)  —  3 of 4 free'
   ]);
   fireEvent.change(number, { target: { value: '4' } });
