@@ -17,6 +17,7 @@ from tests.waylab_engine.lying import (
     raw,
     state,
 )
+from tests.waylab_spawner.cells import CELLS
 from tests.waylab_spawner.labs import SITE_ID, close, docker_lab, place
 
 from waylab_engine import labels
@@ -34,41 +35,11 @@ pytestmark = [
     pytest.mark.usefixtures("tidy"),
 ]
 
-MISSING = body(404, {"message": f"No such container: {CONTAINER}"})
-RIGHT = body(200, {"ID": ID})
-OTHER = body(200, {"ID": "OTHER:ENGINE"})
-
 
 @pytest.fixture
 def engine() -> Iterator[LyingEngine]:
     with lying_engine() as running:
         yield running
-
-
-def _hang(engine: LyingEngine) -> Answer:
-    return engine.hang
-
-
-def _always(answer: Answer) -> Callable[[LyingEngine], Answer]:
-    return lambda engine: answer
-
-
-CELLS = [
-    ("running", _always(body(200, state("running"))), RIGHT, Running),
-    ("exited", _always(body(200, state("exited"))), RIGHT, ProofKind.EXITED),
-    ("gone", _always(MISSING), RIGHT, ProofKind.NO_CONTAINER),
-    ("another path", _always(body(404, {"message": "page not found"})), RIGHT, None),
-    ("conflict", _always(body(409, {"message": "busy"})), RIGHT, None),
-    ("error", _always(body(500, {"message": "oops"})), RIGHT, None),
-    ("half", _always(raw(200, b'{"Id": "c0f', 500)), RIGHT, None),
-    ("no JSON", _always(raw(200, b"<html>")), RIGHT, None),
-    ("timeout", _hang, RIGHT, None),
-    ("hung", _hang, None, None),
-    ("gone at another engine", _always(MISSING), OTHER, None),
-    ("exited at another engine", _always(body(200, state("exited"))), OTHER, None),
-    ("created", _always(body(200, state("created"))), RIGHT, None),
-    ("dead", _always(body(200, state("dead"))), RIGHT, None),
-]
 
 
 @pytest.mark.parametrize(
