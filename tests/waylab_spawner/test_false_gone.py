@@ -72,7 +72,8 @@ class Ground:
         for desk in self._desks:
             await desk.close()
         self.node.found = ()
-        self.board.call("POST", "/nodes/vision/fence", {"confirm": "vision"}).raise_for_status()
+        fence = self.board.call("POST", "/nodes/vision/fence", {"confirm": "vision"})
+        fence.raise_for_status()
         for _ in range(2):
             await asyncio.to_thread(self.node.report)
 
