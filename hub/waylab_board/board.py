@@ -160,7 +160,10 @@ def node_plans(site: Site) -> list[NodePlan]:
 
     The hub's machine has slots for controllers even where it is no node of the site.
     """
-    plans = [NodePlan(node.name, processes=node.is_local) for node in site.nodes]
+    plans = [
+        NodePlan(node.name, large=node.large, processes=node.is_local)
+        for node in site.nodes
+    ]
     if site.local_node is None:
         plans.append(NodePlan(HUB_NODE))
     return plans

@@ -28,11 +28,16 @@ TIMEOUT, ABORTED = "timeout", "aborted"
 
 
 class Fence(BaseModel):
-    """The node's name once more, so that nobody fences by mistake."""
+    """The node's name once more, so that nobody fences by mistake.
+
+    A fence that is sent again with the same `key` is not done again: what got a device
+    meanwhile keeps it.
+    """
 
     model_config = ConfigDict(extra="ignore")
 
     confirm: str
+    key: Annotated[str, Field(min_length=1, max_length=64)] | None = None
 
 
 class Invitation(BaseModel):
@@ -101,7 +106,7 @@ async def fence(node: NodeName, body: Fence, board: BoardDep, who: Admin) -> Res
         msg = f"`confirm` is {body.confirm!r}: write {node!r} to fence that node."
         raise bad_request(msg)
     await board.books.write(
-        "fence", lambda ledger, now: ledger.fence(node, who.name, now)
+        "fence", lambda ledger, now: ledger.fence(node, who.name, now, body.key)
     )
     return JSONResponse({"node": node, "fenced": True})
 

@@ -20,6 +20,7 @@ from waylab_site.model import HUB_NODE, Node, Site
 from waylab_spawner.offers import NodePlace, PlaceKind
 
 _ASK_SECONDS = 3.0
+_OWN_ENGINE = EngineAddress(LOCAL_SOCKET)
 _SIMULATED_NET = 172 << 24 | 29 << 16
 
 
@@ -145,12 +146,13 @@ def _engine_of(node: Node, site: Site, folder: Path) -> NodeEngine:
         return NodeEngine(node, address, f"containers of {node.engine}")
     if not node.is_local:
         return NodeEngine(node, None, "no labs, as the site names no engine for it")
-    return _found(node, site)
+    return machines_own(node, site)
 
 
-def _found(node: Node, site: Site) -> NodeEngine:
-    """Use this machine's own engine if it answers and has an image for labs."""
-    address = EngineAddress(LOCAL_SOCKET)
+def machines_own(
+    node: Node, site: Site, address: EngineAddress = _OWN_ENGINE
+) -> NodeEngine:
+    """Use the engine of this machine if it answers and has an image for labs."""
     images = [
         image
         for image in site.images
@@ -158,24 +160,27 @@ def _found(node: Node, site: Site) -> NodeEngine:
     ]
     if not images:
         return NodeEngine(node, None, "processes, as the site has no image for it")
+    socket = address.url.removeprefix("unix://")
+    if socket.startswith("/") and not Path(socket).exists():
+        why = f"processes, as there is no container engine here (no {socket})"
+        return NodeEngine(node, None, why)
     with Engine(address, timeout_seconds=_ASK_SECONDS) as engine:
         try:
-            version = engine.info().version
-            there = [image for image in images if engine.has_image(image.reference)]
-        except EngineError:
-            why = f"processes, as no container engine answers at {LOCAL_SOCKET}"
-            return NodeEngine(node, None, why)
+            engine.info()
+            there = [i.reference for i in images if engine.has_image(i.reference)]
+        except EngineError as error:
+            told = str(error).rstrip(".")
+            return NodeEngine(node, None, f"processes, as things are: {told}")
     if not there:
         names = ", ".join(image.reference for image in images)
         why = f"processes, as the container engine has none of the images {names}"
         return NodeEngine(node, None, why)
-    return NodeEngine(
-        node, address, f"containers of {there[0].reference} (Docker {version})"
-    )
+    why = f"containers of this machine's engine, which has {', '.join(there)}"
+    return NodeEngine(node, address, why)
 
 
 def _known(engine: NodeEngine) -> EngineAddress:
-    return engine.address or EngineAddress(LOCAL_SOCKET)
+    return engine.address or _OWN_ENGINE
 
 
 def _ip(*words: str) -> subprocess.CompletedProcess[str]:

@@ -174,6 +174,7 @@ class Node(_Table):
         | Annotated[str, StringConstraints(pattern=r"^(unix|tcp|ssh)://\S+$")]
     ) = "auto"
     engine_tls: AbsolutePath | None = None
+    large: StrictBool = False
 
     @property
     def is_simulated(self) -> bool:

@@ -123,7 +123,7 @@ class Agent:
             if job is None:
                 self._reap(found)
             elif job.is_running:
-                job.stop(StopCause.REVOKED)
+                job.revoke()
 
     def _tidy(self, seen: Sequence[Found]) -> None:
         """Take away what earlier lives of this agent have left behind of jobs.

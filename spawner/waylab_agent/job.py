@@ -121,6 +121,19 @@ class Job:
         except JournalError as error:
             logger.warning("It is stopped all the same: %s", error)
 
+    def revoke(self) -> None:
+        """Have the job ended because its lease is gone, unless it has ended by itself.
+
+        A lease is also freed because the node was seen without the job: then it is the
+        job's own end that counts.
+        """
+        try:
+            if self._runtime.gone(self.entry, self._folder) is None:
+                self.stop(StopCause.REVOKED)
+        except RuntimeAway as error:
+            # Nothing can be ended there now; whoever found it out asks again.
+            logger.debug("Job %s: %s", self.entry.task_id, error)
+
     def supervise(self, now: float) -> None:
         """Look after the processes; `now` is in seconds, monotonic.
 
@@ -253,7 +266,7 @@ class Job:
             self.grant, engine_id=self.entry.engine_id, found=self.entry.container
         )
         if not holds:
-            self.stop(StopCause.REVOKED)
+            self.revoke()
 
     def _watch(self, task: TaskView | None) -> None:
         if self._abandoned:

@@ -27,7 +27,8 @@ def write(place: Place, entry: JobEntry, verdict: Verdict) -> bool:
         ClearMLError: the server does not answer; try again.
     """
     task_id = entry.task_id
-    logger.info("Task %s: %s, %s", task_id, verdict.outcome, verdict.reason)
+    outcome, reason = verdict.outcome, verdict.reason
+    logger.info("Task %s: %s, %s. %s", task_id, outcome, reason, verdict.message)
     try:
         _keep_details(place, entry, verdict)
     except (ApiError, GateAway, StartError) as error:

@@ -51,14 +51,19 @@ def places(
     held = {device: lease for lease in leases for device in lease.devices}
     early = _free_times(capacities, held, now, lambda one: _early_end(one, habits, now))
     late = _free_times(capacities, held, now, lambda one: _late_end(one, now))
+    # A thousand tickets want a handful of things: what competes is asked once each.
+    numbers: dict[Selector, int] = {}
+    wants = [numbers.setdefault(one.request.selector, len(numbers)) for one in line]
+    rivals = [
+        {at for other, at in numbers.items() if competes(other, one, capacities)}
+        for one in numbers
+    ]
+    before: list[tuple[str, int]] = []
     found: list[Place] = []
-    for at, ticket in enumerate(line):
+    for ticket, number in zip(line, wants, strict=True):
         selector = ticket.request.selector
-        ahead = tuple(
-            before.id
-            for before in line[:at]
-            if competes(before.request.selector, selector, capacities)
-        )
+        ahead = tuple(id_ for id_, wish in before if wish in rivals[number])
+        before.append((ticket.id, number))
         kind = ticket.request.holder.kind.value
         limit = ticket.request.limit_seconds
         shortest = habits.short(kind)

@@ -12,7 +12,7 @@ node is its target, and nobody behind it gets a matching device there.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -61,13 +61,22 @@ def plan(line: Sequence[Ticket], capacities: Iterable[Capacity]) -> Plan:
     free = {one.node: one for one in capacities}
     grants: list[Grant] = []
     blocked: list[Ticket] = []
+    kept: dict[str, dict[int, Selector]] = {node: {} for node in free}
     targets: dict[str, str | None] = {}
+
+    def block(at: int, ticket: Ticket) -> Ticket:
+        """Keep a node for it from now on, if it has been passed enough."""
+        ticket = _with_target(ticket, free.values(), targets)
+        if ticket.target is not None and ticket.target in kept:
+            kept[ticket.target][at] = ticket.request.selector
+        return ticket
+
     for ticket in line:
         selector = ticket.request.selector
-        allowed = [_left_for(one, blocked) for one in free.values()]
+        allowed = [_left_for(one, kept[one.node].values()) for one in free.values()]
         placement = place(selector, allowed)
         if placement is None:
-            blocked.append(_with_target(ticket, free.values(), targets))
+            blocked.append(block(len(blocked), ticket))
             continue
         taken = frozenset(placement.devices)
         overtaken = [
@@ -80,7 +89,7 @@ def plan(line: Sequence[Ticket], capacities: Iterable[Capacity]) -> Plan:
         free[placement.node] = free[placement.node].without(taken)
         for at in overtaken:
             passed = replace(blocked[at], overtaken=blocked[at].overtaken + 1)
-            blocked[at] = _with_target(passed, free.values(), targets)
+            blocked[at] = block(at, passed)
     return Plan(tuple(grants), targets)
 
 
@@ -131,9 +140,8 @@ def _missing(capacity: Capacity, selector: Selector) -> int:
     return selector.count - free
 
 
-def _left_for(capacity: Capacity, before: Sequence[Ticket]) -> Capacity:
+def _left_for(capacity: Capacity, kept: Collection[Selector]) -> Capacity:
     """Give a node without what is kept there for tickets before."""
-    kept = [one.request.selector for one in before if one.target == capacity.node]
     if not kept:
         return capacity
     return capacity.without(

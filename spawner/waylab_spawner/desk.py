@@ -142,6 +142,9 @@ class Desk:
         Raises:
             PlaceError: no engine answers; the text says what each said.
         """
+        if not places:
+            msg = "No node runs labs of this profile: choose another, or ask the admin."
+            raise PlaceError(msg)
         asked = {place.node: asyncio.create_task(self._ask(place)) for place in places}
         try:
             # The preferred ones get a moment's grace before later ones are taken.

@@ -96,8 +96,13 @@ class DockerLab(DockerSpawner):  # type: ignore[misc]
         engine = self._engine
         try:
             self._engine_id = (await engine.call(engine.info)).id
-            if not await engine.call(engine.has_image, image.reference):
-                await self._pull(image.reference)
+            is_there = await engine.call(engine.has_image, image.reference)
+        except EngineError as error:
+            raise self._unreachable(error) from error
+        if is_there:
+            return
+        try:
+            await self._pull(image.reference)
         except EngineUnreachable as error:
             raise self._unreachable(error) from error
         except EngineError as error:

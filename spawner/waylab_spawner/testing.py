@@ -149,7 +149,7 @@ class Hub:
         self._hub = None
 
     def stop(self) -> None:
-        """End hub and proxy; labs go on."""
+        """End hub and proxy for good; labs go on."""
         for client in (self.client, *self._clients):
             client.close()
         _end(self._hub, signal.SIGTERM)
@@ -271,7 +271,10 @@ class Hub:
         tester = {
             "name": "tester",
             "services": ["tester"],
-            "scopes": ["admin:users", "admin:servers", "proxy", "read:hub"],
+            "scopes": [
+                *("admin:users", "admin:servers", "admin:groups"),
+                *("proxy", "read:hub"),
+            ],
         }
         settings = {"traits": traits, "roles": [tester, *self.roles]}
         path = self.root / "settings.json"

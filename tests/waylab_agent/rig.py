@@ -182,6 +182,7 @@ class Rig:
         def ended() -> tuple[str, str] | None:
             task = self.task(task_id)
             if task["status"] in FINAL:
+                print(self.story(task_id))  # Shown where the test then fails.
                 return task["status"], task.get("status_reason") or ""
             return None
 
@@ -200,9 +201,15 @@ class Rig:
         """Wait until the server has a text of the task's console."""
         wait_until(
             lambda: text in self.console(task_id),
-            lambda: f"{text!r} of {task_id}: {self.logs()}",
+            lambda: f"{text!r} of {task_id}: {self.story(task_id)}",
             seconds,
         )
+
+    def story(self, task_id: str) -> str:
+        """Give what there is to be known of how a task went."""
+        task = self.task(task_id)
+        status = f"{task['status']}: {task.get('status_message')}"
+        return f"{status}\n{self.console(task_id)[-2000:]}\n{self.logs()}"
 
     def logs(self) -> str:
         """Give the ends of the agents' logs."""

@@ -126,6 +126,23 @@ def test_a_fenced_node_s_job_is_ended_before_anything_follows(
     assert ledger.rig.end_of(after)[0] == "completed"
 
 
+def test_a_job_that_ended_before_its_lease_was_lost_keeps_its_own_end(
+    ledger: LedgerRig,
+) -> None:
+    agent = ledger.start_agent()
+    task = ledger.rig.enqueue(COUNT.format(n=3, pause=0.2))
+    ledger.wait_for_lease(task, LeaseState.ACTIVE)
+    agent.kill()
+    wait_for_end(ledger.rig, task)
+    fence = ledger.board.call("POST", "/nodes/n1/fence", {"confirm": "n1"})
+    fence.raise_for_status()
+
+    ledger.start_agent()
+
+    assert ledger.rig.end_of(task) == ("completed", "completed")
+    ledger.wait_for_release()
+
+
 def test_processes_without_a_journal_keep_their_lease(ledger: LedgerRig) -> None:
     agent = ledger.start_agent()
     task = ledger.rig.enqueue(WAIT)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from tests.waylab_board.conftest import Ask, hub
 
+from waylab_board.board import node_plans
 from waylab_board.node_keys import INVITATION_HOURS, NodeKeys
 from waylab_board.testing import FakeNode, RunningBoard, gpus
 from waylab_ledger.client import BoardForbids, NodeBoard
@@ -19,6 +20,7 @@ from waylab_ledger.values import (
     NodeState,
     Selector,
 )
+from waylab_site.model import Node, Profile, Queue, Site
 
 
 def test_a_report_shows_devices_and_how_much_they_do(
@@ -138,6 +140,21 @@ def test_fencing_needs_the_nodes_name_and_frees_what_it_held(
     assert unknown.status_code == 404
 
 
+def test_a_fence_that_is_sent_again_ends_nothing_that_came_after_it(
+    board: RunningBoard, vision: FakeNode, ask: Ask
+) -> None:
+    fence = {"confirm": "vision", "key": "k1"}
+    ask("ada")
+    board.call("POST", "/nodes/vision/fence", fence).raise_for_status()
+    vision.report()
+    ask("bob")
+    (later,) = board.until(lambda state: bool(state.leases)).leases
+
+    board.call("POST", "/nodes/vision/fence", fence).raise_for_status()
+
+    assert [one.id for one in board.state().leases] == [later.id]
+
+
 def test_a_node_joins_once_with_an_invitation(board: RunningBoard) -> None:
     made = board.call("POST", "/join-tokens", {"node": "vision"}).json()
 
@@ -225,3 +242,16 @@ def test_a_new_agent_of_a_node_makes_the_old_one_step_back(
     )
 
     assert answer.status_code == 409
+
+
+def test_a_node_that_the_site_calls_large_is_spared_by_the_ledger() -> None:
+    nodes = (Node(name="vision"), Node(name="nlp", address="nlp", large=True))
+    site = Site(
+        nodes=nodes,
+        queues=(Queue(name="default"),),
+        profiles=(Profile(name="cpu", title="No GPU"),),
+    )
+
+    plans = {plan.name: plan.large for plan in node_plans(site)}
+
+    assert plans == {"vision": False, "nlp": True}

@@ -293,7 +293,8 @@ def test_an_agent_is_told_to_end_a_job_that_an_admin_ends(
     assert (orders.stop, orders.reasons) == ((lease.id,), {lease.id: "aborted"})
     vision.found = ()
     vision.report()
-    assert board.state().leases == ()
+    # The task waits in its queue still, and may have another lease already.
+    assert lease.id not in {one.id for one in board.state().leases}
 
 
 def test_what_no_node_could_ever_serve_is_known_once_all_have_reported() -> None:

@@ -10,11 +10,12 @@ from tests.waylab_engine.tiny import IMAGE, build
 from tests.waylab_engine.values import LIMITS
 
 from waylab_engine import plans
+from waylab_engine.address import EngineAddress
 from waylab_engine.engine import Engine
 from waylab_engine.plans import Ground, Occupant, Program, Wish
 from waylab_hub.checks import Verdict
 from waylab_hub.engine_checks import engine_checks
-from waylab_hub.engines import NodeEngine, engines_of
+from waylab_hub.engines import NodeEngine, engines_of, machines_own
 from waylab_hub.lab_containers import end_containers
 from waylab_ledger.values import Holder
 from waylab_rig.requirements import requirements
@@ -119,6 +120,30 @@ def test_a_full_stop_tells_of_an_engine_that_does_not_answer(
     (told,) = end_containers(_nodes(state), "site")
 
     assert told.startswith("Labs on n1 may go on:")
+
+
+def _own(state: State, address: EngineAddress) -> NodeEngine:
+    site = load(state.site_file, this_machine())
+    return machines_own(site.nodes[0], site, address)
+
+
+def test_a_machines_engine_is_used_where_it_answers_and_has_an_image(
+    state: State, node: RunningEngine, tmp_path: Path
+) -> None:
+    used = _own(state, node.address)
+    absent = _own(state, EngineAddress(f"unix://{tmp_path}/nobody.sock"))
+    dead = tmp_path / "dead.sock"
+    dead.touch()
+    silent = _own(state, EngineAddress(f"unix://{dead}"))
+    _declare(state, node.address.url, reference="waylab/elsewhere")
+    lacking = _own(state, node.address)
+
+    assert used.address == node.address
+    assert used.why.endswith(f"which has {IMAGE.reference}")
+    assert absent.address is silent.address is lacking.address is None
+    assert absent.why.startswith("processes, as there is no container engine here")
+    assert "does not answer" in silent.why
+    assert lacking.why.endswith("has none of the images waylab/elsewhere")
 
 
 def test_the_doctor_looks_at_engines_and_their_images(

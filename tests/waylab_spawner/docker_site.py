@@ -169,9 +169,28 @@ class DockerSite:
 
             return engine.connection.run(work, 30.0).decode(errors="replace")
 
+    def shell(self, node: str, user: str, text: str) -> str:
+        """Run a line of shell in a lab's container and give what it prints."""
+        return self.run_in(node, user, "sh", "-c", text)
+
     def held(self) -> dict[str, str]:
         """Give the state of each holder's lease."""
         return {lease.holder: str(lease.state) for lease in self.board.state().leases}
+
+    @contextmanager
+    def changed(self, **traits: Any) -> Iterator[None]:
+        """Run the hub with other settings for a while."""
+        before = self.hub.traits
+        self.hub.kill()
+        self.hub.traits = {**before, **traits}
+        self.hub.start()
+        try:
+            yield
+        finally:
+            self.clear()
+            self.hub.kill()
+            self.hub.traits = before
+            self.hub.start()
 
     def make_stubborn_image(self) -> None:
         """Have the image of labs that ignore SIGTERM on the node vision."""

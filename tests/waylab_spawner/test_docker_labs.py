@@ -107,6 +107,86 @@ def test_what_a_lab_writes_at_home_is_there_next_time(site: DockerSite) -> None:
     assert said == "kept\n"
 
 
+def _on_each_node(site: DockerSite, user: str, lines: dict[str, str]) -> dict[str, str]:
+    """Run one lab after the other, and give what its line of shell prints."""
+    said = {}
+    for profile, line in lines.items():
+        node = "nlp" if profile.endswith("nlp") else "vision"
+        site.hub.spawn(user, {"profile": profile}).raise_for_status()
+        site.hub.wait_ready(user)
+        said[node] = site.shell(node, user, line)
+        _ends(site, user)
+    return said
+
+
+def test_a_home_that_is_a_folder_follows_its_user_to_every_node(
+    site: DockerSite,
+) -> None:
+    with (
+        open_folder() as root,
+        site.changed(
+            container_homes={"kind": "folder", "path": f"{root}/homes/{{user}}"}
+        ),
+    ):
+        said = _on_each_node(
+            site,
+            site.user("ann"),
+            {"cpu": "echo from vision > ~/note", "cpu-nlp": "cat ~/note; id -u"},
+        )
+        home = root / "homes" / "ann"
+        owner = home.stat().st_uid
+
+        assert said == {"vision": "", "nlp": f"from vision\n{owner}\n"}
+        assert owner != 0
+        assert (home / "note").read_text() == "from vision\n"
+
+
+def test_labs_see_the_shares_of_the_site_as_their_groups_may(site: DockerSite) -> None:
+    ann, bob = site.user("ann"), site.user("bob")
+    site.hub.ask("POST", "/groups/team").raise_for_status()
+    site.hub.ask("POST", "/groups/team/users", {"users": [ann]}).raise_for_status()
+    with open_folder() as root:
+        (root / "data").mkdir()
+        (root / "data" / "set").write_text("the data\n")
+        shares = [
+            {"name": "data", "mount": "/data", "path": f"{root}/data"},
+            {
+                "name": "scratch",
+                "mount": "/scratch/{user}",
+                "path": f"{root}/scratch/{{user}}",
+                "mode": "rw",
+            },
+            {
+                "name": "team",
+                "mount": "/team",
+                "volume": "team",
+                "mode": "rw",
+                "groups": ["team"],
+            },
+        ]
+        with site.changed(shares=shares):
+            of_ann = _on_each_node(
+                site,
+                ann,
+                {
+                    "cpu": "cat /data/set; echo mine > /scratch/ann/x; touch /team/y;"
+                    "touch /data/z 2>&1",
+                    "cpu-nlp": "cat /scratch/ann/x; ls /team",
+                },
+            )
+            of_bob = _on_each_node(
+                site, bob, {"cpu": "ls /scratch; ls -d /team 2>&1; cat /data/set"}
+            )
+
+    assert of_ann["vision"].startswith("the data\n")
+    assert "Read-only file system" in of_ann["vision"]
+    # A volume is each engine's own; a folder is the same on both.
+    assert of_ann["nlp"] == "mine\n"
+    assert of_bob["vision"].startswith("bob\n")
+    assert "/team': No such file" in of_bob["vision"]
+    assert of_bob["vision"].endswith("the data\n")
+
+
 def test_no_free_device_gives_a_ticket_and_the_turn_starts_the_lab(
     site: DockerSite,
 ) -> None:
