@@ -43,6 +43,13 @@ def require_task(db: sa.Connection, task: object) -> str:
     return str(known)
 
 
+def require_reporter(call: Call, reporter: object) -> str:
+    """Give the id of a task, or of a model where the caller wants a model's reports."""
+    if call.body.get("model_events"):
+        return str(get_model(call.db, reporter)["id"])
+    return require_task(call.db, reporter)
+
+
 def own_task(call: Call, *, field: str = "task") -> Json:
     """Give a task that the caller may change (403 otherwise)."""
     doc = get_task(call.db, call.need(field))
@@ -113,7 +120,7 @@ def get_model(db: sa.Connection, model: object) -> Json:
 
 def save_model(db: sa.Connection, doc: Json) -> None:
     """Write a model back."""
-    doc["last_update"] = now()
+    doc["last_update"] = doc["last_change"] = now()
     db.execute(
         models.update()
         .where(models.c.id == doc["id"])

@@ -103,11 +103,16 @@ def _store(call: Call, events: list[Json]) -> tuple[int, list[ApiError]]:
         by_task.setdefault(str(event.get("task") or ""), []).append(event)
     added = 0
     for task, group in by_task.items():
+        of_model = bool(group[0].get("model_event"))
+        get = documents.get_model if of_model else documents.get_task
         try:
-            doc = documents.get_task(call.db, task)
+            doc = get(call.db, task)
             documents.require_owner(call.who, doc)
         except ApiError as error:
             errors += [error] * len(group)
+            continue
+        if of_model:  # Its record has no place for the last values.
+            added += _store_for(call.db, {"id": doc["id"]}, group, errors)
             continue
         added += _store_for(call.db, doc, group, errors)
         documents.save_task(call.db, doc)
