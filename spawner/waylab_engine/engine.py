@@ -35,6 +35,7 @@ TIMEOUT_SECONDS = 10.0
 SLOW_SECONDS = 60.0
 """For making, starting and removing a container."""
 PULL_SECONDS = 3600.0
+_OK = 200
 
 
 class Engine:
@@ -178,11 +179,19 @@ class Engine:
         return containers.parse(self.connection.get_ok(f"/containers/{container}/json"))
 
     def ask(self, container: str) -> Answer:
-        """Ask for a container as `absence.judge` wants it; never raises."""
+        """Ask for a container as `absence.judge` wants it; never raises.
+
+        The answer about one that runs proves nothing, and tells no engine: who the
+        engine is takes it longer to say than all else.
+        """
+        path = f"/containers/{container}/json"
         status: int | None = None
         try:
+            status, body = self.connection.get(path)
+            if status == _OK and containers.parse(body).is_running:
+                return Answer(status=status, body=body)
             before = self.info().id
-            status, body = self.connection.get(f"/containers/{container}/json")
+            status, body = self.connection.get(path)
             after = self.info().id
         except EngineError as error:
             return Answer(status=status, trouble=str(error))

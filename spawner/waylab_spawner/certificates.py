@@ -16,9 +16,3 @@ import httpx
 def trusted() -> ssl.SSLContext:
     """Give the context for clients of servers that may have a certificate."""
     return httpx.create_ssl_context(trust_env=False)
-
-
-@cache
-def none_needed() -> ssl.SSLContext:
-    """Give the context for clients that speak plain HTTP only: it trusts nobody."""
-    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
