@@ -30,7 +30,5 @@ def run_round(folder: Path, dice: random.Random) -> Findings:
         calls += outcome.calls
         for status, count in outcome.statuses.items():
             statuses[status] = statuses.get(status, 0) + count
-    counted = ", ".join(
-        f"{count} x {status}" for status, count in sorted(statuses.items())
-    )
-    return Findings(f"{calls} calls: {counted}", wrong)
+    told = [f"{count} x {status}" for status, count in sorted(statuses.items())]
+    return Findings(f"{calls} calls: {', '.join(told)}", wrong)

@@ -40,14 +40,15 @@ def test_tasks_are_found_by_every_filter(sdk: SitDown) -> None:
         first.mark_completed()
         second.mark_failed(status_message="broke")
         by_id = {one: name for name, one in made.items()}
+        projects = ["queries", "queries/below"]
         def found(**how):
             return [by_id[one.id] for one in Task.get_tasks(
-                project_name=how.pop("project", "^queries"), **how)]
+                project_name=how.pop("project", projects), **how)]
         def names(**how):
             return sorted(found(**how))
         def query(**how):
             return [by_id[one] for one in Task.query_tasks(
-                project_name="^queries", task_filter=how)]
+                project_name=projects, task_filter=how)]
         ordered = dict(order_by=["name"])
         [[metric, variants]] = Task.get_task(first.id).data.last_metrics.items()
         [variant] = variants
@@ -57,7 +58,7 @@ def test_tasks_are_found_by_every_filter(sdk: SitDown) -> None:
             return sorted(by_id[one.id] for one in client.tasks.get_all(
                 _allow_extra_fields_=True, id=list(made.values()), **how))
         result = dict(
-            all=names(), project=names(project="^queries/below$"),
+            all=names(), project=names(project="queries/below"),
             name=names(task_name="run$"),
             exact=names(task_name="^third \\\\(odd\\\\)$"),
             any_tag=names(tags=["a", "c"]), all_tags=names(tags=["__$all", "a", "b"]),
@@ -82,20 +83,20 @@ def test_tasks_are_found_by_every_filter(sdk: SitDown) -> None:
                                      datetime=[f">{middle}"])),
             high=listed(**{f"{curve}.max_value": [1.5, None]}),
             low=listed(**{f"{curve}.min_value": [None, 1.5]}),
-            fields=Task.query_tasks(project_name="^queries$", task_name="^first run$",
-                additional_return_fields=["status", "tags"])[0],
+            fields=Task.query_tasks(project_name="queries", task_name="^first run$",
+                additional_return_fields=["tags", "comment"])[0],
             property=Task.get_task(second.id).get_user_properties(value_only=True),
             by_name=Task.get_by_name("second run").id == second.id,
             by_tags=Task.get_task(project_name="queries", task_name="first run",
                                   tags=["a"]).id == first.id,
-            reason=Task.get_task(second.id).get_status_message(),
+            reason=Task.get_task(second.id).data.status_message,
         )
         """
     )
 
     fields = result.pop("fields")
-    assert fields["status"] == "completed"
     assert fields["tags"] == ["a", "b"]
+    assert fields["comment"].startswith("Auto-generated")
     everything = ["first run", "fourth run", "second run", "third (odd)"]
     assert result == {
         "all": everything,
@@ -176,12 +177,10 @@ def test_a_task_is_copied_moved_and_brought_back(sdk: SitDown) -> None:
         moved = Task.get_task(task_id=clone.id)
         extra = Task.create("copies", "doomed")
         gone = extra.delete(raise_on_error=True)
-        try:
-            Task.get_task(task_id=extra.id); missing = False
-        except ValueError:
-            missing = True
+        client = APIClient()
+        missing = not list(client.tasks.get_all(id=[extra.id]))
         back = Task.get_task(task_id=source.id)
-        stats = {one.name: one for one in APIClient().projects.get_all(
+        stats = {one.name: one for one in client.projects.get_all(
             _allow_extra_fields_=True, include_stats=True, name="^copies")}
         top = stats["copies"].stats
         result = dict(
@@ -196,7 +195,7 @@ def test_a_task_is_copied_moved_and_brought_back(sdk: SitDown) -> None:
             projects=sorted(one.name for one in Task.get_projects()
                             if one.name.startswith("copies")),
             stats=sorted(stats), total=top.active.total_tasks,
-            by_status=top.active.status_count.to_dict(),
+            by_status=top.active.status_count,
         )
         """
     )
