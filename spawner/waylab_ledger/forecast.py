@@ -40,22 +40,29 @@ class Habits:
         return timedelta(seconds=values[len(values) // 4] if values else 0.0)
 
 
-def places(
+def places(  # noqa: PLR0913 - what a forecast stands on.
     line: Sequence[Ticket],
     leases: Iterable[Lease],
     capacities: Sequence[Capacity],
     habits: Habits,
     now: datetime,
+    *,
+    everything: Sequence[Capacity] | None = None,
 ) -> tuple[Place, ...]:
-    """Give the place of every ticket of the line."""
+    """Give the place of every ticket of the line.
+
+    `capacities` are of the nodes that take leases now. Who is before whom does not
+    change while a node is silent: that is told by `everything` there is.
+    """
     held = {device: lease for lease in leases for device in lease.devices}
     early = _free_times(capacities, held, now, lambda one: _early_end(one, habits, now))
     late = _free_times(capacities, held, now, lambda one: _late_end(one, now))
     # A thousand tickets want a handful of things: what competes is asked once each.
     numbers: dict[Selector, int] = {}
     wants = [numbers.setdefault(one.request.selector, len(numbers)) for one in line]
+    known = capacities if everything is None else everything
     rivals = [
-        {at for other, at in numbers.items() if competes(other, one, capacities)}
+        {at for other, at in numbers.items() if competes(other, one, known)}
         for one in numbers
     ]
     before: list[tuple[str, int]] = []

@@ -234,11 +234,12 @@ class Ledger:
         with self._reading() as book:
             waiting = [one for one in book.tickets.values() if one.lease is None]
             leases = list(book.leases.values())
-            capacities = book.capacities(now)
+            capacities, everything = book.capacities(now), book.capacities(None)
         if not waiting:
             return ()
         habits = Habits.of(self._store.durations(PAST_LEASES))
-        return places(in_order(waiting, now), leases, capacities, habits, now)
+        line = in_order(waiting, now)
+        return places(line, leases, capacities, habits, now, everything=everything)
 
     def events(self, after: int = 0, limit: int = 1000) -> tuple[Event, ...]:
         """Give events of numbers above `after`, the oldest first."""

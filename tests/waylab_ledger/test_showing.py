@@ -107,3 +107,16 @@ def test_waiting_for_other_devices_is_not_being_ahead(site: Site) -> None:
     site.wait(lab("eve", ALL))
     site.wait(lab("zoe", Selector(nodes=("nlp",))))
     assert [one.position for one in site.ledger.line(site.now)] == [1, 1]
+
+
+def test_places_stay_as_they_are_while_every_node_is_silent(site: Site) -> None:
+    site.run(lab("ann", ALL))
+    first = site.wait(lab("bob", ALL))
+    second = site.wait(lab("eve", ALL))
+    site.pass_(60)
+    site.ledger.sweep(site.now)
+
+    line = site.ledger.line(site.now)
+
+    assert [one.ahead for one in line] == [(), (first.id,)]
+    assert (line[1].ticket, line[1].expected_to) == (second.id, None)

@@ -71,6 +71,7 @@ export function follow(refresh) {
   };
   const source = new EventSource(`${settings.api}/stream`);
   source.addEventListener("version", run);
+  source.addEventListener("error", run);
   setInterval(run, 5000); // Utilisation has no versions, and a stream may be blocked.
   document.addEventListener("visibilitychange", () => document.hidden || run());
   show(true);
