@@ -198,12 +198,14 @@ def _name_what_exists(
     fields = schema.get("properties")
     for name, plain in list(fields.items()) if isinstance(fields, dict) else ():
         if name in NAMED and (names := known[NAMED[name]]):
-            one: Json = {"enum": names}
-            some = {"type": "array", "items": one, "minItems": 1, "maxItems": 3}
-            wanted = some if "array" in json.dumps(plain) else one
-            fields[name] = wanted if strict else {"anyOf": [wanted, plain]}
-    for one in schema.values():
-        _name_what_exists(one, known, strict=strict)
+            single: Json = {"enum": names}
+            some = {"type": "array", "items": single, "minItems": 1, "maxItems": 3}
+            wanted = some if "array" in json.dumps(plain) else single
+            schema["properties"][name] = (
+                wanted if strict else {"anyOf": [wanted, plain]}
+            )
+    for value in schema.values():
+        _name_what_exists(value, known, strict=strict)
 
 
 def _things(door: Door) -> dict[str, list[str]]:
