@@ -29,7 +29,7 @@ _TABLE: tuple[tuple[str, frozenset[Role], str], ...] = (
     (
         "auth",
         EVERYONE,
-        "login create_credentials get_credentials revoke_credentials",
+        "login create_credentials get_credentials edit_credentials revoke_credentials",
     ),
     (
         "events",
@@ -38,9 +38,11 @@ _TABLE: tuple[tuple[str, frozenset[Role], str], ...] = (
         " get_task_metrics get_task_plots get_multi_task_plots debug_images"
         " get_task_single_value_metrics scalar_metrics_iter_histogram"
         " scalar_metrics_iter_raw multi_task_scalar_metrics_iter_histogram"
-        " get_scalar_metrics_and_variants",
+        " get_scalar_metrics_and_variants get_task_latest_scalar_values plots"
+        " get_debug_image_sample next_debug_image_sample get_plot_sample"
+        " next_plot_sample clear_scroll",
     ),
-    ("events", PEOPLE, "delete_for_task"),
+    ("events", PEOPLE, "delete_for_task delete_for_model"),
     (
         "models",
         EVERYONE,
@@ -50,16 +52,24 @@ _TABLE: tuple[tuple[str, frozenset[Role], str], ...] = (
         "models",
         PEOPLE,
         "create update_for_task edit update set_ready publish_many delete delete_many"
-        " archive_many unarchive_many move add_or_update_metadata delete_metadata",
+        " archive_many unarchive_many move add_or_update_metadata delete_metadata"
+        " make_public make_private",
     ),
     ("organization", EVERYONE, "get_tags"),
     (
         "projects",
         EVERYONE,
         "get_all get_all_ex get_by_id get_task_tags get_model_tags get_task_parents"
-        " get_unique_metric_variants",
+        " get_unique_metric_variants get_project_tags get_hyper_parameters"
+        " get_hyperparam_values get_model_metadata_keys get_model_metadata_values"
+        " validate_delete",
     ),
-    ("projects", PEOPLE, "create update delete"),
+    (
+        "projects",
+        PEOPLE,
+        "create update delete move merge make_public make_private",
+    ),
+    ("pipelines", PEOPLE, "start_pipeline"),
     (
         "queues",
         EVERYONE,
@@ -79,7 +89,7 @@ _TABLE: tuple[tuple[str, frozenset[Role], str], ...] = (
         "tasks",
         EVERYONE,
         "get_by_id get_by_id_ex get_all get_all_ex get_types get_hyper_params"
-        " get_configurations validate"
+        " get_configurations get_configuration_names validate"
         # What an agent says of the jobs it runs.
         " started stop stopped failed completed close ping dequeue"
         " edit_configuration set_requirements",
@@ -91,7 +101,7 @@ _TABLE: tuple[tuple[str, frozenset[Role], str], ...] = (
         " delete_configuration add_or_update_artifacts delete_artifacts"
         " add_or_update_model delete_models clone move delete delete_many archive"
         " archive_many unarchive unarchive_many enqueue enqueue_many dequeue_many"
-        " stop_many reset reset_many publish publish_many",
+        " stop_many reset reset_many publish publish_many update_batch share",
     ),
     (
         "users",

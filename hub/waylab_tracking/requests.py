@@ -215,6 +215,52 @@ class Series(Request):
     metrics: list[dict[str, Any]] | None = None
 
 
+class Contents(Request):
+    """What the tasks or models of which projects hold."""
+
+    project: str | None = None
+    projects: list[str] | None = None
+    include_subprojects: bool | None = None
+    include_system: bool | None = None
+    section: str | None = None
+    key: str | None = None
+    page: int | None = Field(default=None, ge=0, le=MAX_PAGE)
+    page_size: int | None = Field(default=None, ge=0, le=MAX_PAGE)
+
+
+class Sharing(Request):
+    """Whether tasks are shared."""
+
+    share: bool | None = None
+
+
+class Argument(BaseModel):
+    """A parameter of a pipeline's start."""
+
+    model_config = ConfigDict(extra="ignore", coerce_numbers_to_str=True)
+
+    name: str
+    value: str | None = None
+
+
+class Pipeline(Request):
+    """A pipeline's controller, and the arguments of its next start."""
+
+    args: list[Argument] | None = None
+
+
+class Sample(Request):
+    """Which image or plots, and where to go from there."""
+
+    metric: str | None = None
+    variant: str | None = None
+    iteration: int | None = None
+    scroll_id: str | None = Field(default=None, max_length=10_000)
+    navigate_current_metric: bool | None = None
+    navigate_earlier: bool | None = None
+    next_iteration: bool | None = None
+
+
 def read(kind: type[Request], body: dict[str, Any]) -> dict[str, Any]:
     """Check a body against a kind of request; 400/800 names what is wrong."""
     try:

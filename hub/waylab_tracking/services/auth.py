@@ -59,6 +59,21 @@ def revoke(call: Call) -> Json:
     return {"revoked": done.rowcount}
 
 
+@endpoint("auth.edit_credentials")
+def edit(call: Call) -> Json:
+    """Rename one of the caller's key pairs."""
+    _no_job(call)
+    done = call.db.execute(
+        credentials.update()
+        .where(
+            credentials.c.user == call.who.id,
+            credentials.c.access_key == call.need("access_key"),
+        )
+        .values(label=str(call.body.get("label") or ""))
+    )
+    return {"updated": done.rowcount}
+
+
 def _no_job(call: Call) -> None:
     if call.who.task:
         msg = "a job's token makes and revokes no keys"

@@ -57,6 +57,15 @@ def own_task(call: Call, *, field: str = "task") -> Json:
     return doc
 
 
+def own_model(call: Call) -> Json:
+    """Give a model that the caller may change (403 otherwise)."""
+    doc = get_model(call.db, call.need("model"))
+    if not call.who.is_operator and doc["user"] != call.who.id:
+        msg = f"model {doc['id']} belongs to another user"
+        raise forbidden(msg)
+    return doc
+
+
 def require_owner(who: Principal, task: Json) -> None:
     """Let the owner, admins and agents through; a job only to its owner's tasks."""
     if who.is_operator or who.role is Role.AGENT or task["user"] == who.id:
@@ -134,6 +143,15 @@ def get_project(db: sa.Connection, project: object) -> Json:
     if doc is None:
         raise invalid_project(project)
     return dict(doc)
+
+
+def own_project(call: Call, project: object) -> Json:
+    """Give a project that the caller may change (403 otherwise)."""
+    doc = get_project(call.db, project)
+    if not call.who.is_operator and doc["user"] != call.who.id:
+        msg = f"project {doc['name']} belongs to another user"
+        raise forbidden(msg)
+    return doc
 
 
 def create_project(call: Call, name: str, fields: Json) -> str:

@@ -62,6 +62,31 @@ def delete_for_task(call: Call) -> Json:
     return {"deleted": True}
 
 
+@endpoint("events.delete_for_model")
+def delete_for_model(call: Call) -> Json:
+    """Drop all events of a model."""
+    doc = documents.own_model(call)
+    clear(call.db, doc["id"])
+    return {"deleted": True}
+
+
+@endpoint("events.get_task_latest_scalar_values")
+def get_task_latest_scalar_values(call: Call) -> Json:
+    """Give the last value of each curve of a task."""
+    doc = documents.get_task(call.db, call.need("task"))
+    metrics: dict[str, list[Json]] = {}
+    for variants in (doc.get("last_metrics") or {}).values():
+        for one in variants.values():
+            last = {"name": one["variant"], "last_value": one["value"]}
+            metrics.setdefault(one["metric"], []).append(last)
+    return {
+        "metrics": [
+            {"name": name, "variants": sorted(some, key=lambda one: one["name"])}
+            for name, some in sorted(metrics.items())
+        ]
+    }
+
+
 def clear(db: sa.Connection, task: str) -> None:
     """Drop all that a task reported."""
     for table in (logs, scalars, reports):

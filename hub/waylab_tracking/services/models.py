@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from waylab_tracking import requests
 from waylab_tracking.database import models
-from waylab_tracking.errors import ApiError, forbidden
+from waylab_tracking.errors import ApiError
 from waylab_tracking.identity import COMPANY
 from waylab_tracking.moment import new_id, now
 from waylab_tracking.registry import Call, Json, endpoint, for_each
@@ -127,7 +127,7 @@ def get_frameworks(call: Call) -> Json:
 @endpoint("models.edit", "models.update", takes=requests.Parts)
 def edit(call: Call) -> Json:
     """Change a model."""
-    doc = _own(call)
+    doc = documents.own_model(call)
     changed = _take_fields(call, doc)
     documents.save_model(call.db, doc)
     return {"updated": 1, "fields": changed}
@@ -136,7 +136,7 @@ def edit(call: Call) -> Json:
 @endpoint("models.set_ready")
 def set_ready(call: Call) -> Json:
     """Publish a model."""
-    doc = _own(call)
+    doc = documents.own_model(call)
     doc["ready"] = True
     documents.save_model(call.db, doc)
     return {"updated": 1}
@@ -171,7 +171,7 @@ def move(call: Call) -> Json:
     """Move models to a project."""
     target = documents.target_project(call)
     for model in call.need("ids"):
-        doc = _own(call.like(model=model))
+        doc = documents.own_model(call.like(model=model))
         doc["project"] = target
         documents.save_model(call.db, doc)
     return {"project_id": target, "moved": len(call.need("ids"))}
@@ -180,7 +180,7 @@ def move(call: Call) -> Json:
 @endpoint("models.add_or_update_metadata", takes=requests.Metadata)
 def add_or_update_metadata(call: Call) -> Json:
     """Set metadata entries."""
-    doc = _own(call)
+    doc = documents.own_model(call)
     given = {str(one["key"]): dict(one) for one in call.need("metadata")}
     for one in given.values():
         one.pop("method", None)
@@ -193,17 +193,29 @@ def add_or_update_metadata(call: Call) -> Json:
 @endpoint("models.delete_metadata")
 def delete_metadata(call: Call) -> Json:
     """Drop metadata entries."""
-    doc = _own(call)
+    doc = documents.own_model(call)
     for key in call.need("keys"):
         doc["metadata"].pop(key, None)
     documents.save_model(call.db, doc)
     return {"updated": 1}
 
 
+@endpoint("models.make_public")
+def make_public(call: Call) -> Json:
+    """Mark models as everybody's."""
+    return _set_company(call, "")
+
+
+@endpoint("models.make_private")
+def make_private(call: Call) -> Json:
+    """Mark models as this site's own."""
+    return _set_company(call, COMPANY)
+
+
 @endpoint("models.delete")
 def delete(call: Call) -> Json:
     """Delete a model; its file is the file server's affair."""
-    doc = _own(call)
+    doc = documents.own_model(call)
     if doc["ready"] and not call.body.get("force"):
         raise ApiError(400, 203, f"Model is published: id={doc['id']}")
     call.db.execute(models.delete().where(models.c.id == doc["id"]))
@@ -217,20 +229,21 @@ def _many(call: Call, handler: Callable[[Call], Json]) -> Json:
     )
 
 
+def _set_company(call: Call, company: str) -> Json:
+    ids = call.need("ids")
+    for model in ids:
+        doc = documents.own_model(call.like(model=model))
+        doc["company"] = company
+        documents.save_model(call.db, doc)
+    return {"updated": len(ids)}
+
+
 def _set_archived(call: Call, *, archived: bool) -> Json:
-    doc = _own(call)
+    doc = documents.own_model(call)
     rest = [tag for tag in doc["system_tags"] if tag != "archived"]
     doc["system_tags"] = [*rest, "archived"] if archived else rest
     documents.save_model(call.db, doc)
     return {"archived" if archived else "unarchived": True}
-
-
-def _own(call: Call) -> Json:
-    doc = documents.get_model(call.db, call.need("model"))
-    if not call.who.is_operator and doc["user"] != call.who.id:
-        msg = f"model {doc['id']} belongs to another user"
-        raise forbidden(msg)
-    return doc
 
 
 def _take_fields(call: Call, doc: Json) -> Json:

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from waylab_tracking import query, requests
 from waylab_tracking.database import models, projects, scalars, tasks
-from waylab_tracking.errors import ApiError, forbidden, not_unique, validation
+from waylab_tracking.errors import ApiError, not_unique, validation
 from waylab_tracking.moment import now
 from waylab_tracking.registry import Call, Json, endpoint
 from waylab_tracking.services import documents, events, project_stats
@@ -47,22 +47,19 @@ def get_by_id(call: Call) -> Json:
 @endpoint("projects.update", takes=requests.Parts)
 def update(call: Call) -> Json:
     """Change a project's name, description or tags."""
-    doc = documents.get_project(call.db, call.need("project"))
-    if not call.who.is_operator and doc["user"] != call.who.id:
-        msg = f"project {doc['name']} belongs to another user"
-        raise forbidden(msg)
+    doc = documents.own_project(call, call.need("project"))
     changed = {name: call.body[name] for name in EDITABLE if name in call.body}
     doc |= changed
     if (name := call.body.get("name")) and name != doc["name"]:
         changed["name"] = documents.require_name(name, "project")
-        _rename(call, doc, name)
+        rename(call, doc, name)
     doc["last_update"] = now()
-    _save(call, doc)
+    save(call, doc)
     return {"updated": 1, "fields": changed}
 
 
-def _rename(call: Call, doc: Json, name: str) -> None:
-    """Rename a project and with it the names of all below."""
+def rename(call: Call, doc: Json, name: str) -> None:
+    """Rename a project and with it the names of all below; `save` it afterwards."""
     taken = sa.select(projects.c.id).where(projects.c.name == name)
     if call.db.execute(taken).first():
         msg = f"name={name}"
@@ -78,10 +75,11 @@ def _rename(call: Call, doc: Json, name: str) -> None:
         if one != doc["id"]:
             below = documents.get_project(call.db, one)
             below["name"] = name + below["name"][len(old) :]
-            _save(call, below)
+            save(call, below)
 
 
-def _save(call: Call, doc: Json) -> None:
+def save(call: Call, doc: Json) -> None:
+    """Write a project back."""
     call.db.execute(
         projects.update()
         .where(projects.c.id == doc["id"])
@@ -92,10 +90,7 @@ def _save(call: Call, doc: Json) -> None:
 @endpoint("projects.delete")
 def delete(call: Call) -> Json:
     """Delete a project, and those below it, that hold nothing."""
-    doc = documents.get_project(call.db, call.need("project"))
-    if not call.who.is_operator and doc["user"] != call.who.id:
-        msg = f"project {doc['name']} belongs to another user"
-        raise forbidden(msg)
+    doc = documents.own_project(call, call.need("project"))
     ids = documents.subprojects(call.db, [doc["id"]])
     for table in (tasks, models):
         held = call.db.execute(

@@ -142,18 +142,19 @@ def last_reports(  # noqa: PLR0913 - one filter an argument
             picked.append(row.seq)
         for start in range(0, len(picked), DEFAULT_BATCH):
             some = columns.seq.in_(picked[start : start + DEFAULT_BATCH])
-            found += map(_shown, db.execute(sa.select(reports).where(some)))
+            found += map(shown, db.execute(sa.select(reports).where(some)))
     return sorted(found, key=lambda one: (one["iter"], one["metric"], one["variant"]))
 
 
 def _event(row: Any, kind: str) -> Json:
     if kind not in (LOG, SCALAR):
-        return _shown(row)
+        return shown(row)
     fields = {name: value for name, value in row._mapping.items() if name != "seq"}
     return {"type": kind, **fields}
 
 
-def _shown(row: Any) -> Json:
+def shown(row: Any) -> Json:
+    """Give a report as clients read it."""
     return {
         **dict(row.doc),
         "type": row.type,

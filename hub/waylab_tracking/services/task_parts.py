@@ -87,6 +87,23 @@ def get_configurations(call: Call) -> Json:
     return {"configurations": found}
 
 
+@endpoint("tasks.get_configuration_names")
+def get_configuration_names(call: Call) -> Json:
+    """Name the configuration items of tasks, by task.
+
+    The schema tells of one task, the clients of several: `task` and `names` are those
+    of the first.
+    """
+    skip_empty = call.body.get("skip_empty") is not False
+    found: dict[str, list[str]] = {}
+    for task in call.need("tasks"):
+        items = documents.get_task(call.db, task)["configuration"].values()
+        kept = [one for one in items if one.get("value") or not skip_empty]
+        found[task] = sorted(str(one["name"]) for one in kept)
+    first = call.body["tasks"][0]
+    return {"configurations": {"task": first, "names": found[first], **found}}
+
+
 @endpoint("tasks.delete_configuration", takes=requests.ConfigurationKeys)
 def delete_configuration(call: Call) -> Json:
     """Drop configuration items."""

@@ -36,6 +36,7 @@ EDITABLE = (
     "output_dest",
 )
 PIECE = 200
+SHARED = "shared"
 LIGHT = frozenset({*documents.HEAD, "execution.queue"})
 CLONED = ("script", "hyperparams", "configuration", "container", "type", "comment")
 
@@ -92,6 +93,28 @@ def edit(call: Call) -> Json:
     changed = _take_fields(call, doc)
     documents.save_task(call.db, doc)
     return {"updated": 1, "fields": changed}
+
+
+@endpoint("tasks.update_batch")
+def update_batch(call: Call) -> Json:
+    """Replace whole fields of several tasks, one a line; all of them or none."""
+    for line in call.lines:
+        edit(call.like(**requests.read(requests.Parts, line)))
+    return {"updated": len(call.lines)}
+
+
+@endpoint("tasks.share", takes=requests.Sharing)
+def share(call: Call) -> Json:
+    """Mark tasks as shared, or not shared any more."""
+    wanted = call.body.get("share") is not False
+    changed = 0
+    for task in call.need("tasks"):
+        doc = documents.own_task(call.like(task=task))
+        tags = [tag for tag in doc["system_tags"] if tag != SHARED]
+        changed += (len(tags) != len(doc["system_tags"])) != wanted
+        doc["system_tags"] = [*tags, SHARED] if wanted else tags
+        documents.save_task(call.db, doc)
+    return {"changed": changed}
 
 
 @endpoint("tasks.clone")
