@@ -114,6 +114,8 @@ def append(db: sa.Connection, task: str, points: Iterable[Point]) -> None:
             group = groups[key] = ([], [], [], [])
         for column, one in zip(group, (iteration, time, value, number), strict=True):
             column.append(one)
+    changed: list[Curve] = []
+    pieces: list[dict[str, Any]] = []
     for key, columns in groups.items():
         came = Points(*columns)
         curve = known.get(key)
@@ -121,8 +123,12 @@ def append(db: sa.Connection, task: str, points: Iterable[Point]) -> None:
             curve = known[key] = _begin(db, task, key, came)
         else:
             _note(curve, came)
-        _add(db, curve, came.ordered())
-        db.execute(curves.update().where(curves.c.id == curve.id), [_row(curve)])
+        pieces += _pieces(db, curve, came.ordered())
+        changed.append(curve)
+    if not changed:
+        return
+    db.execute(chunks.insert(), pieces)
+    db.execute(UPDATE, [{"its_id": one.id, **_row(one)} for one in changed])
 
 
 def of_task(db: sa.Connection, task: str) -> list[Curve]:
@@ -286,14 +292,17 @@ def _begin(
     return Curve(id=db.execute(added).scalar_one(), **row)
 
 
-def _add(db: sa.Connection, curve: Curve, points: Points) -> None:
+def _pieces(
+    db: sa.Connection, curve: Curve, points: Points
+) -> Iterator[dict[str, Any]]:
+    """Give the chunks to add to a curve, with its loose ones if that is worth it."""
     # Loose chunks are a curve's last: full ones would lie across them otherwise.
     if curve.loose and (len(points) >= FULL or curve.loose + 1 >= LOOSE):
         points = _joined([*_take_loose(db, curve), points])
     for start in range(0, len(points), FULL):
         piece = points.cut(start, start + FULL)
-        db.execute(chunks.insert().values(curve=curve.id, **packed(piece)))
         curve.loose += len(piece) < FULL
+        yield {"curve": curve.id, **packed(piece)}
 
 
 def _take_loose(db: sa.Connection, curve: Curve) -> list[Points]:
@@ -381,6 +390,7 @@ def _shown(iteration: int) -> int:
     return 0 if iteration == SINGLE else iteration
 
 
+UPDATE = curves.update().where(curves.c.id == sa.bindparam("its_id"))
 NAMES = tuple(field.name for field in fields(Curve) if field.name != "id")
 
 

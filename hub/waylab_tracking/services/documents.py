@@ -51,12 +51,11 @@ def get_head(db: sa.Connection, task: object) -> Json:
 
 def joined(row: Any) -> Json:
     """Give a row's document with what changes too often to be written into it."""
-    last = row.head["last_update"]
-    number = row.head["last_iteration"]
-    return {
-        **row.doc,
-        **{"last_update": last, "last_change": last, "last_iteration": number},
-    }
+    head = row.head
+    fresh = {name: head[name] for name in LIVELY if name in head}
+    if "last_update" in fresh:
+        fresh["last_change"] = fresh["last_update"]
+    return {**row.doc, **fresh}
 
 
 def add_metrics(db: sa.Connection, docs: list[Json]) -> None:
@@ -126,6 +125,10 @@ HEAD = (
     "system_tags",
     "comment",
 )
+
+
+# What changes too often to be written into the document each time.
+LIVELY = ("last_update", "last_iteration")
 
 
 def head(doc: Json) -> Json:
