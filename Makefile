@@ -10,7 +10,7 @@ PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help up setup setup-dev browser engine test lint types unit e2e lab docs bench soak build lock clean
+.PHONY: help up setup setup-dev image browser engine test lint types unit e2e lab docs bench soak build lock clean
 
 help: ## List the tasks.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ setup:
 
 setup-dev:
 	@$(SETUP) --dev
+
+image: setup engine ## Have the small lab image on this machine's container engine.
+	$(BIN)/python -m waylab_rig image
 
 browser: # Chromium and fonts for the browser tests, where root may install them.
 	@hub/install/browser.sh

@@ -37,9 +37,9 @@ TRACKING = """\
 
 ClearML's wire: `auth.login` gives a token for a key pair, every other call takes it as
 `Authorization: Bearer`; the body is a JSON object, the answer ClearML's envelope. A
-version in front (`/v2.23/...`) is read over. Beside these there is `debug.ping`, which
-asks for nothing. A job's token counts as *user*. Users change only what is theirs,
-admins everything.
+version in front (`/v2.23/...`) is read over. Beside these there are `debug.ping` and
+`/openapi.json`, which describes every request; they ask for nothing. A job's token
+counts as *user*. Users change only what is theirs, admins everything.
 """
 BOARD = """\
 ## The board: `/services/gpus/api/v1`

@@ -97,7 +97,8 @@ def of_nodes(snapshot: Snapshot, reports: Mapping[str, NodeReport]) -> Iterator[
         if not report.complete:
             yield f"{node.name}: its agent does not see all. {report.trouble}".strip()
         for one in report.found:
-            if one.state in _ENDED:
+            needs_none = not one.lease and not one.devices
+            if one.state in _ENDED or needs_none:
                 continue
             held = leases.get(one.lease)
             if held is None:

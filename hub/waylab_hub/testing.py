@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 
@@ -143,10 +143,18 @@ class Waylab:
         return path.read_text(encoding="utf-8", errors="replace")
 
 
+class Reachable(Protocol):
+    """A Waylab with a public address."""
+
+    @property
+    def url(self) -> str:
+        """The public address."""
+
+
 class Browser:
     """What a user's browser does, without one: cookies, forms, redirects."""
 
-    def __init__(self, waylab: Waylab) -> None:
+    def __init__(self, waylab: Reachable) -> None:
         """Nothing is sent yet."""
         self.client = httpx.Client(
             base_url=waylab.url, follow_redirects=True, timeout=30.0, trust_env=False

@@ -20,7 +20,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from waylab_tracking import services
+from waylab_tracking import openapi, services
 from waylab_tracking.callers import by_header
 from waylab_tracking.database import Database
 from waylab_tracking.errors import ApiError, validation
@@ -232,6 +232,7 @@ class Server:
         """Give the application."""
         name = r"{endpoint:endpoint}"
         routes = [
+            openapi.route(),
             Route(f"/v{{version:version}}/{name}", self._api.answer, methods=METHODS),
             Route(f"/{name}", self._api.answer, methods=METHODS),
             *self._files.routes(),

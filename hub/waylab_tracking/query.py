@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
+from waylab_tracking import ranges
 from waylab_tracking.errors import validation
 
 Json = dict[str, Any]
@@ -43,11 +44,17 @@ def matches(doc: Mapping[str, Any], body: Mapping[str, Any]) -> bool:
             fields = multi.get("fields") or ()
             if not join(search(pattern, get(doc, one)) for one in fields):
                 return False
-    return all(
-        get(doc, name) in (wanted if isinstance(wanted, list) else [wanted])
+    return ranges.within(lambda name: get(doc, name), body) and all(
+        _is_one(get(doc, name), name, wanted)
         for name, wanted in body.items()
         if "." in name and wanted is not None
     )
+
+
+def _is_one(value: Any, name: str, wanted: Any) -> bool:
+    if ranges.is_figure(name):
+        return ranges.between(value, wanted)
+    return value in (wanted if isinstance(wanted, list) else [wanted])
 
 
 def names_used(body: Mapping[str, Any]) -> set[str]:
@@ -63,7 +70,7 @@ def names_used(body: Mapping[str, Any]) -> set[str]:
             used |= {str(one) for one in multi.get("fields") or ()}
     orders = body.get("order_by") or []
     orders = [orders] if isinstance(orders, str) else orders
-    return used | {order.lstrip("-") for order in orders}
+    return used | ranges.names(body) | {order.lstrip("-") for order in orders}
 
 
 def search(pattern: str, text: object) -> bool:

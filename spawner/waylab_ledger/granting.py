@@ -171,6 +171,33 @@ def put_back(book: Book, lease: Lease, reason: str, now: datetime) -> None:
         book.say(EventKind.TICKET_RETURNED, now, waiting, text=reason)
 
 
+def return_turn(book: Book, lease: Lease, now: datetime) -> None:
+    """Let a lab wait again at its old place, if its turn came and its hub died.
+
+    `lease` is as it was before it was freed. The hub had taken it and started nothing:
+    whoever waited would have to begin at the end of the line, and not know why. Only a
+    request with options is returned: the board can start that lab by itself.
+    """
+    taker = book.epoch(lease.taker)
+    was_cut_off = (
+        not lease.was_activated
+        and LeaseState.RELEASING not in {lease.state, lease.before}
+        and taker is not None
+        and taker.dead_at is not None
+    )
+    holder = lease.request.holder.text
+    ticket = book.ticket(lease.ticket or "")
+    if not was_cut_off or not lease.request.options or ticket is None:
+        return
+    if ticket.state is TicketState.CLOSED and book.ticket_of_holder(holder) is None:
+        waiting = replace(
+            ticket, state=TicketState.WAITING, lease=None, closed_at=None, reason=""
+        )
+        book.put_ticket(waiting)
+        text = "the hub died that had taken its lease"
+        book.say(EventKind.TICKET_RETURNED, now, waiting, text=text)
+
+
 def expire(book: Book, now: datetime) -> None:
     """Give back what was set aside too long ago, and close its tickets."""
     for lease in list(book.leases.values()):

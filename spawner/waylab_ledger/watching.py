@@ -19,7 +19,7 @@ from waylab_ledger.freeing import (
     judge,
     was_abandoned,
 )
-from waylab_ledger.granting import expire, put_back
+from waylab_ledger.granting import expire, put_back, return_turn
 from waylab_ledger.holding import fence_start, free, mark_lost, restore, revive
 from waylab_ledger.values import (
     Device,
@@ -290,12 +290,18 @@ def _apply(
             mark_lost(book, lease, verdict.reason, now)
         case Verdict.FREE if verdict.proof:
             free(book, lease, verdict.proof, now)
+            return_turn(book, lease, now)
         case _:
             pass
 
 
 def _is_orphan(book: Book, node: NodeRecord, one: Found, now: datetime) -> bool:
-    """Tell whether a container has no lease that entitles it to be there."""
+    """Tell whether a container has no lease that entitles it to be there.
+
+    One that names neither lease nor device, as a lab without a GPU, needs none.
+    """
+    if not one.lease and not one.devices:
+        return False
     lease = book.lease(one.lease)
     if lease is None:
         return True

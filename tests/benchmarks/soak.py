@@ -20,7 +20,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tests.benchmarks import crashes, faults, ledger_soak, tracking_soak
+from tests.benchmarks import crashes, faults, ledger_soak, tracking_fuzz, tracking_soak
 from tests.benchmarks.measure import machine
 from tests.waylab_engine import hostile
 
@@ -34,6 +34,7 @@ SUITES: dict[str, Round] = {
     "options": hostile.run_round,
     "crashes": crashes.run_round,
     "tracking-kill": tracking_soak.run_kills,
+    "tracking-fuzz": tracking_fuzz.run_round,
 }
 
 

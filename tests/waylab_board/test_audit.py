@@ -164,6 +164,13 @@ def test_a_difference_is_told(
     assert any(words in sentence for sentence in told), told
 
 
+def test_a_lab_without_a_gpu_needs_no_lease(ground: Ground) -> None:
+    small = Found("box-y", "", "lab:eve/", (), "running")
+    ground.see("vision", _box(ground.lab), small)
+
+    assert ground.told() == []
+
+
 def test_a_lab_that_is_ending_may_be_gone_from_the_hub(ground: Ground) -> None:
     ending = ground.site.ledger.releasing(ground.lab.id, "stopped", ground.site.now)
     ground.labs = {}

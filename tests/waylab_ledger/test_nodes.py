@@ -125,6 +125,42 @@ def test_a_created_container_of_a_dead_hub_is_removed_before_it_is_absent(
     assert site.state(lease) is LeaseState.RELEASED
 
 
+def test_whoever_waited_keeps_the_turn_when_the_hub_dies_before_the_start(
+    site: Site,
+) -> None:
+    before = site.run(lab("ann", ALL))
+    mine = site.wait(lab("bob", ALL, options='{"profile": "one"}'))
+    behind = site.wait(lab("eve", ALL))
+    site.ledger.release(before.id, site.gone(before), site.now)
+    (lease,) = site.ledger.decide(site.now)
+    site.ledger.take(lease.id, site.hub, site.now)
+    site.ledger.epoch("hub", "hub-2", site.now)
+
+    site.report("vision")
+    site.report("vision")
+
+    assert site.state(lease) is LeaseState.RELEASED
+    assert [one.ticket for one in site.ledger.line(site.now)] == [mine.id, behind.id]
+    (again,) = site.ledger.decide(site.now)
+    assert (again.ticket, again.state) == (mine.id, LeaseState.PENDING)
+
+
+def test_whoever_gave_up_a_start_waits_no_more_when_the_hub_dies(site: Site) -> None:
+    before = site.run(lab("ann", ALL))
+    site.wait(lab("bob", ALL, options='{"profile": "one"}'))
+    site.ledger.release(before.id, site.gone(before), site.now)
+    (lease,) = site.ledger.decide(site.now)
+    site.ledger.take(lease.id, site.hub, site.now)
+    site.ledger.releasing(lease.id, "given up", site.now)
+    site.ledger.epoch("hub", "hub-2", site.now)
+
+    site.report("vision")
+    site.report("vision")
+
+    assert site.state(lease) is LeaseState.RELEASED
+    assert site.ledger.line(site.now) == ()
+
+
 def test_a_start_that_was_given_up_is_freed_by_the_next_look(site: Site) -> None:
     lease = site.ask(lab("ann"))
     site.ledger.lose(lease.id, "the engine did not answer", site.now)
@@ -144,6 +180,13 @@ def test_a_container_without_a_lease_is_an_orphan_and_keeps_its_devices(
     site.wait(lab("bob", Selector(nodes=("vision",))))
     site.report("vision", box(lease))
     assert len(site.ledger.decide(site.now)) == 1
+
+
+@pytest.mark.parametrize("state", ["created", "running", "exited"])
+def test_a_lab_without_a_gpu_is_nobodys_orphan(site: Site, state: str) -> None:
+    small = Found("small", "", "lab:x/", (), state)
+
+    assert site.report("vision", small).orphans == ()
 
 
 def test_a_lease_that_is_set_aside_gives_way_to_an_orphan(site: Site) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 from tests.waylab_rig.programs import output
@@ -79,6 +82,25 @@ def test_nothing_of_the_building_machine_is_in_it(vision: RunningEngine) -> None
     assert named == {"PATH", "VIRTUAL_ENV", "LANG", "SHELL", "HOME"}
     assert config["User"] == "1000:1000"
     assert [layer for layer in layers if "http" in layer["CreatedBy"]] == []
+
+
+def test_a_command_has_it_on_an_engine_that_runs(
+    vision: RunningEngine, tmp_path: Path
+) -> None:
+    done, failed = (
+        subprocess.run(
+            [sys.executable, "-m", "waylab_rig", "image", "--engine", url],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        for url in (vision.address.url, f"unix://{tmp_path}/nobody.sock")
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"has {REFERENCE} (waylab/lab-small:" in done.stdout
+    assert failed.returncode == 1
+    assert "does not answer" in failed.stderr
 
 
 def test_having_it_again_takes_no_time(vision: RunningEngine) -> None:

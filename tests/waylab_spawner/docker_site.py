@@ -16,6 +16,7 @@ from tests.waylab_spawner.ground import running_ground
 from waylab_board.testing import RunningBoard
 from waylab_engine import found
 from waylab_engine.engine import Engine
+from waylab_engine.errors import EngineError
 from waylab_engine.names import container_name
 from waylab_ledger.client import LedgerError
 from waylab_ledger.values import Device, DeviceKind, Holder, NodeReport
@@ -71,7 +72,10 @@ SITE: dict[str, Any] = {
 
 
 class Agent:
-    """What a node's agent tells the board of its engine, every half second."""
+    """What a node's agent tells the board of its engine, every half second.
+
+    As the board says, it ends what has no lease; `ended` names whose that was.
+    """
 
     def __init__(self, board: RunningBoard, node: str, engine: RunningEngine) -> None:
         """Report once; `start` goes on."""
@@ -91,6 +95,7 @@ class Agent:
             )
             for index, uuid in enumerate(engine.uuids)
         )
+        self.ended: list[str] = []
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._client.epoch(self._epoch)
@@ -108,13 +113,13 @@ class Agent:
         while not self._over.wait(0.5):
             try:
                 self._report()
-            except LedgerError:
-                continue  # The board is away; that is what the test is about.
+            except (LedgerError, EngineError):
+                continue  # It is away; that is what the test is about.
 
     def _report(self) -> None:
         began = datetime.now(UTC)
         seen = found.look(self._engine, SITE_ID)
-        self._client.report(
+        orders = self._client.report(
             NodeReport(
                 node=self._node,
                 epoch=self._epoch,
@@ -126,6 +131,9 @@ class Agent:
                 trouble=seen.trouble,
             )
         )
+        for orphan in orders.orphans:
+            self.ended.append(orphan.holder)
+            self._engine.remove(orphan.id, force=True)
 
 
 class DockerSite:

@@ -28,6 +28,8 @@ FREE_FORM = {
 }
 # ClearML Server answers so, though its schemas do not say it.
 KNOWN_EXTRAS = {
+    # Triggers of the SDK's read it.
+    "model": {"last_change": {"type": ["string", "null"]}},
     "project": {"parent": {"type": ["string", "null"]}},
     "projects_get_all_response_single": {"parent": {"type": ["string", "null"]}},
     "last_metrics_event": {

@@ -23,7 +23,7 @@ def scalar_metrics_iter_histogram(call: Call) -> Json:
 
     Optimizers ask for this many times a second: what has not changed is remembered.
     """
-    task = documents.require_task(call.db, call.need("task"))
+    task = documents.require_reporter(call, call.need("task"))
     samples = min(call.body.get("samples") or MAX_POINTS, MAX_POINTS)
     return _curves(call.db, task, str(call.body.get("key") or "iter"), samples)
 
@@ -34,7 +34,9 @@ def multi_task_histogram(call: Call) -> Json:
     answer: Json = {}
     key = str(call.body.get("key") or "iter")
     for task in call.need("tasks"):
-        name = documents.get_task(call.db, task)["name"]
+        of_models = call.body.get("model_events")
+        get = documents.get_model if of_models else documents.get_task
+        name = get(call.db, task)["name"]
         for metric, variants in _curves(call.db, task, key, MAX_POINTS).items():
             for variant, curve in variants.items():
                 answer.setdefault(metric, {}).setdefault(variant, {})[task] = {
@@ -47,7 +49,7 @@ def multi_task_histogram(call: Call) -> Json:
 @endpoint("events.scalar_metrics_iter_raw")
 def scalar_metrics_iter_raw(call: Call) -> Json:
     """Give the points of one metric as they came."""
-    task = documents.require_task(call.db, call.need("task"))
+    task = documents.require_reporter(call, call.need("task"))
     wanted = call.need("metric")
     variants: Json = {}
     for curve in series.of_task(call.db, task):

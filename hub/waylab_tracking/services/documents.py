@@ -77,9 +77,11 @@ def touch(db: sa.Connection, found: Json, iteration: int = 0) -> None:
 
 
 def begin_anew(db: sa.Connection, task: str) -> None:
-    """Set a task's iteration back to 0."""
-    found = {**get_head(db, task), "last_iteration": 0}
-    db.execute(tasks.update().where(tasks.c.id == task).values(head=found))
+    """Set a task's iteration back to 0; what is no task has none."""
+    found = db.execute(sa.select(tasks.c.head).where(tasks.c.id == task)).scalar()
+    if found is not None:
+        fresh = {**found, "last_iteration": 0}
+        db.execute(tasks.update().where(tasks.c.id == task).values(head=fresh))
 
 
 def require_task(db: sa.Connection, task: object) -> str:
@@ -88,6 +90,13 @@ def require_task(db: sa.Connection, task: object) -> str:
     if known is None:
         raise invalid_task(task)
     return str(known)
+
+
+def require_reporter(call: Call, reporter: object) -> str:
+    """Give the id of a task, or of a model where the caller wants a model's reports."""
+    if call.body.get("model_events"):
+        return str(get_model(call.db, reporter)["id"])
+    return require_task(call.db, reporter)
 
 
 def own_task(call: Call, *, field: str = "task") -> Json:
@@ -166,7 +175,7 @@ def get_model(db: sa.Connection, model: object) -> Json:
 
 def save_model(db: sa.Connection, doc: Json) -> None:
     """Write a model back."""
-    doc["last_update"] = now()
+    doc["last_update"] = doc["last_change"] = now()
     db.execute(
         models.update()
         .where(models.c.id == doc["id"])

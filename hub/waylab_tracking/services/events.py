@@ -97,20 +97,25 @@ def _store(call: Call, events: list[Json]) -> tuple[int, list[ApiError]]:
         by_task.setdefault(str(event.get("task") or ""), []).append(event)
     added = 0
     for task, group in by_task.items():
+        of_model = bool(group[0].get("model_event"))
+        get = documents.get_model if of_model else documents.get_head
         try:
-            head = documents.get_head(call.db, task)
+            head = get(call.db, task)
             documents.require_owner(call.who, head)
         except ApiError as error:
             errors += [error] * len(group)
             continue
-        added += _store_for(call.db, head, group, errors)
+        stored, highest = _store_for(call.db, task, group, errors)
+        added += stored
+        if not of_model:
+            documents.touch(call.db, head, highest)
     return added, errors
 
 
 def _store_for(
-    db: sa.Connection, head: Json, events: list[Json], errors: list[ApiError]
-) -> int:
-    task = head["id"]
+    db: sa.Connection, task: str, events: list[Json], errors: list[ApiError]
+) -> tuple[int, int]:
+    """Give how many were stored, and the highest iteration among them."""
     lines: list[journal.Line] = []
     points: list[series.Point] = []
     others: list[Json] = []
@@ -134,8 +139,7 @@ def _store_for(
         db.execute(reports.insert(), others)
     numbers = [*(point[2] for point in points), *(one["iter"] for one in others)]
     # A single value's iteration is below all others.
-    documents.touch(db, head, max(numbers, default=0))
-    return len(lines) + len(points) + len(others)
+    return len(lines) + len(points) + len(others), max(numbers, default=0)
 
 
 def _line(event: Json) -> journal.Line:

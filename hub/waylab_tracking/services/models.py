@@ -12,7 +12,7 @@ from waylab_tracking.errors import ApiError, forbidden
 from waylab_tracking.identity import COMPANY
 from waylab_tracking.moment import new_id, now
 from waylab_tracking.registry import Call, Json, endpoint, for_each
-from waylab_tracking.services import documents
+from waylab_tracking.services import documents, events
 
 EDITABLE = (
     "name",
@@ -42,6 +42,7 @@ def create(call: Call) -> Json:
         "company": COMPANY,
         "created": made,
         "last_update": made,
+        "last_change": made,
         "comment": "",
         "tags": [],
         "system_tags": [],
@@ -206,6 +207,7 @@ def delete(call: Call) -> Json:
     if doc["ready"] and not call.body.get("force"):
         raise ApiError(400, 203, f"Model is published: id={doc['id']}")
     call.db.execute(models.delete().where(models.c.id == doc["id"]))
+    events.clear(call.db, doc["id"])
     return {"deleted": True, "url": doc["uri"]}
 
 

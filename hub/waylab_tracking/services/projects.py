@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from waylab_tracking import requests
+from waylab_tracking import query, requests
 from waylab_tracking.database import curves, models, projects, tasks
 from waylab_tracking.errors import ApiError, forbidden, not_unique, validation
 from waylab_tracking.moment import now
 from waylab_tracking.registry import Call, Json, endpoint
-from waylab_tracking.services import documents
+from waylab_tracking.services import documents, project_stats
 
 EDITABLE = ("description", "tags", "system_tags", "default_output_destination")
 
@@ -32,7 +32,10 @@ def get_all(call: Call) -> Json:
         above = body.get("parent") or [None]
         docs = [doc for doc in docs if doc["parent"] in above]
     docs.sort(key=lambda doc: str(doc["created"]), reverse=True)
-    return documents.answer_list(call, docs, "projects")
+    shown = documents.find(body, docs)
+    project_stats.add(call.db, shown, body)
+    fields = body.get("only_fields")
+    return {"projects": [query.project(doc, fields) for doc in shown]}
 
 
 @endpoint("projects.get_by_id")

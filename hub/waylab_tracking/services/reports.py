@@ -49,7 +49,7 @@ def debug_images(call: Call) -> Json:
     iters = call.body.get("iters") or 1
     metrics = []
     for wanted in call.body.get("metrics") or [{"task": call.need("task")}]:
-        task = documents.require_task(call.db, wanted.get("task"))
+        task = documents.require_reporter(call, wanted.get("task"))
         names = {name: wanted.get(name) for name in ("metric", "variants")}
         groups: dict[int, list[Json]] = {}
         for report in last_reports(call.db, [task], IMAGE, iters, **names):
@@ -65,7 +65,7 @@ def debug_images(call: Call) -> Json:
 @endpoint("events.get_task_events", takes=requests.Series)
 def get_task_events(call: Call) -> Json:
     """Give a task's events of one kind in the order in which they came."""
-    task = documents.require_task(call.db, call.need("task"))
+    task = documents.require_reporter(call, call.need("task"))
     kind = str(call.body.get("event_type") or "")
     size = max(1, min(call.body.get("batch_size") or DEFAULT_BATCH, MAX_BATCH))
     scroll = str(call.body.get("scroll_id") or "")
