@@ -285,7 +285,7 @@ def test_random_and_optuna_searches_find_the_better_parameter(
             base.set_parameters({"Args/x": 9})
             Task.init("searches", "search", task_type="optimizer",
                       auto_connect_frameworks=False)
-            result = {}
+            result, searches = {}, []
             for kind, more in ((RandomSearch, {}),
                                (OptimizerOptuna, dict(max_iteration_per_job=10))):
                 search = HyperParameterOptimizer(
@@ -298,13 +298,15 @@ def test_random_and_optuna_searches_find_the_better_parameter(
                     pool_period_min=0.005, total_max_jobs=3, **more)
                 search.set_report_period(0.02)
                 search.start()
+                searches.append((kind.__name__, search))
+            for kind, search in searches:
                 search.wait(timeout=1)
                 search.stop()
                 top = search.get_top_experiments(top_k=3)
                 scores = [one.get_last_scalar_metrics()["score"]["r2"]["last"]
                           for one in top]
                 xs = [-float(one.get_parameter("Args/x")) ** 2 for one in top]
-                result[kind.__name__] = [len(top), scores == sorted(xs, reverse=True)]
+                result[kind] = [len(top), scores == sorted(xs, reverse=True)]
             """,
             seconds=180,
         )
