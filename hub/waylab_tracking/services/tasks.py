@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -38,6 +37,7 @@ EDITABLE = (
 )
 PIECE = 200
 LIGHT = frozenset({*documents.HEAD, "execution.queue"})
+METRICS = "last_metrics"
 CLONED = ("script", "hyperparams", "configuration", "container", "type", "comment")
 
 
@@ -70,12 +70,13 @@ def get_all(call: Call) -> Json:
     if body.get("project") and body.get("include_subprojects"):
         body["project"] = documents.subprojects(call.db, body["project"])
     light = query.names_used(body) <= LIGHT
-    column = tasks.c.head if light else tasks.c.doc
-    found = _candidates(call.db, body, column)
+    found = _candidates(call.db, body, light=light)
     shown = documents.find(body, found, newest_first=True)
     fields = body.get("only_fields")
     if light and not (fields and set(fields) <= LIGHT):
         shown = _whole(call.db, [doc["id"] for doc in shown])
+    if not fields or any(str(one).startswith(METRICS) for one in fields):
+        documents.add_metrics(call.db, shown)
     return {"tasks": [query.project(doc, fields) for doc in shown]}
 
 
@@ -296,15 +297,24 @@ def _delete(call: Call, doc: Json) -> Json:
     }
 
 
-def _candidates(db: sa.Connection, body: Json, column: Any) -> Iterator[Json]:
+def _candidates(db: sa.Connection, body: Json, *, light: bool) -> Iterator[Json]:
     """Give the tasks that the indexed columns leave, newest first."""
-    statement = sa.select(column).order_by(tasks.c.created.desc())
+    columns = [tasks.c.head] if light else [tasks.c.head, tasks.c.doc]
+    statement = sa.select(*columns).order_by(tasks.c.created.desc())
     for name in ("id", "project", "user", "status"):
         wanted = body.get(name)
         if wanted and not any(str(one).startswith(("-", "__$")) for one in wanted):
             statement = statement.where(tasks.c[name].in_(wanted))
     rows = db.execute(statement.execution_options(yield_per=PIECE))
-    return (dict(doc) for doc in rows.scalars())
+    if light:
+        yield from (dict(head) for head in rows.scalars())
+        return
+    by_metric = any(one.startswith(METRICS) for one in query.names_used(body))
+    for some in rows.partitions():
+        docs = [documents.joined(row) for row in some]
+        if by_metric:
+            documents.add_metrics(db, docs)
+        yield from docs
 
 
 def _whole(db: sa.Connection, ids: list[str]) -> list[Json]:
@@ -312,7 +322,7 @@ def _whole(db: sa.Connection, ids: list[str]) -> list[Json]:
     for start in range(0, len(ids), 500):
         some = ids[start : start + 500]
         rows = db.execute(
-            sa.select(tasks.c.id, tasks.c.doc).where(tasks.c.id.in_(some))
+            sa.select(tasks.c.id, tasks.c.head, tasks.c.doc).where(tasks.c.id.in_(some))
         )
-        docs |= {row.id: dict(row.doc) for row in rows}
+        docs |= {row.id: documents.joined(row) for row in rows}
     return [docs[one] for one in ids]
