@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import logging
 import time
@@ -30,6 +31,7 @@ from waylab_tracking.moment import new_id
 from waylab_tracking.pages import Pages
 from waylab_tracking.registry import ENDPOINTS, Call, dispatch
 from waylab_tracking.settings import TrackingSettings
+from waylab_tracking.strict import refuse_extension
 
 logger = logging.getLogger(__name__)
 
@@ -59,8 +61,11 @@ MAX_BODY_BYTES = 64 * 1024 * 1024
 class Api:
     """Answers `/{service}.{action}`, whatever the version in front and the method."""
 
-    def __init__(self, database: Database, identity: Identity, links: Links) -> None:
-        """Nothing is done before the first request."""
+    def __init__(
+        self, database: Database, identity: Identity, links: Links, *, strict: bool
+    ) -> None:
+        """Nothing is done before the first request; `strict`: without extensions."""
+        self._strict = strict
         self._database = database
         self._identity = identity
         self._links = links
@@ -110,29 +115,31 @@ class Api:
         )
 
     async def _call(self, request: Request, name: str) -> dict[str, Any]:
+        if self._strict:
+            refuse_extension(name, request)
         if name not in ENDPOINTS:
             logger.warning("No such endpoint: %s", name)
             raise ApiError(404, 0, f"Unable to find endpoint {name}")
-        body, lines = await self._body(request)
+        body, lines, digest = await self._body(request)
 
         def work(db: sa.Connection) -> dict[str, Any]:
             who = by_header(request, db, self._identity, keys=name == "auth.login")
-            return dispatch(name, Call(db, who, body, self._identity, lines))
+            return dispatch(name, Call(db, who, body, self._identity, lines, digest))
 
         return await self._database.run(work)
 
     async def _body(
         self, request: Request
-    ) -> tuple[dict[str, Any], tuple[dict[str, Any], ...]]:
+    ) -> tuple[dict[str, Any], tuple[dict[str, Any], ...], str]:
         raw = self._links.inward(await _read(request), request)
         kind = request.headers.get("content-type", "")
         try:
             if "json-lines" in kind:
-                rows = [_parse(row) for row in raw.split(b"\n") if row.strip()]
+                rows = _parse_lines(raw)
                 if not all(isinstance(row, dict) for row in rows):
                     msg = "every line must be an object"
                     raise validation(msg)
-                return {}, tuple(rows)
+                return {}, tuple(rows), hashlib.sha256(raw).hexdigest()
             body = _parse(raw) if raw.strip() else dict(request.query_params)
         except ValueError as error:
             msg = f"the body is no JSON: {error}"
@@ -142,7 +149,7 @@ class Api:
             raise validation(msg)
         # The SDK leaks this attribute of its own into every body.
         body.pop("method", None)
-        return body, ()
+        return body, (), ""
 
 
 async def _read(request: Request) -> bytes:
@@ -159,6 +166,17 @@ def _parse(text: bytes) -> Any:
     value = json.loads(text, parse_constant=lambda _: None)
     halves = b"\\ud" in text or b"\\uD" in text
     return _whole_characters(value) if halves else value
+
+
+def _parse_lines(raw: bytes) -> list[Any]:
+    rows = [row for row in raw.split(b"\n") if row.strip()]
+    try:
+        # One pass over all of them takes half the time.
+        together = _parse(b"[%b]" % b",".join(rows))
+    except ValueError:
+        together = []
+    whole = len(together) == len(rows)
+    return list(together) if whole else [_parse(row) for row in rows]
 
 
 def _whole_characters(value: Any) -> Any:
@@ -211,7 +229,7 @@ class Server:
         )
         self.database = Database(settings.state / "tracking.sqlite")
         links = Links(settings)
-        self._api = Api(self.database, self.identity, links)
+        self._api = Api(self.database, self.identity, links, strict=settings.strict)
         self._silence_seconds = settings.silence_seconds
         self._files = FileServer(settings.state / "files", self.database, self.identity)
         self._pages = Pages(settings, self.database, self.identity)

@@ -76,7 +76,7 @@ entries = sa.Table(
     metadata,
     sa.Column("task", sa.String, primary_key=True),
     sa.Column("queue", sa.String, nullable=False, index=True),
-    sa.Column("place", sa.Integer, nullable=False),
+    sa.Column("place", sa.BigInteger, nullable=False),
     sa.Column("added", sa.String, nullable=False),
 )
 popped = sa.Table(  # Taken by `get_next_task` and not begun yet.
@@ -84,62 +84,93 @@ popped = sa.Table(  # Taken by `get_next_task` and not begun yet.
     metadata,
     sa.Column("task", sa.String, primary_key=True),
     sa.Column("queue", sa.String, nullable=False),
-    sa.Column("until", sa.Float, nullable=False),
+    sa.Column("until", sa.Double, nullable=False),
 )
 batches = sa.Table(  # Batches of events that were stored lately.
     "batches",
     metadata,
     sa.Column("digest", sa.String, primary_key=True),
-    sa.Column("at", sa.Float, nullable=False, index=True),
+    sa.Column("at", sa.Double, nullable=False, index=True),
 )
 files = sa.Table(
     "files",
     metadata,
     sa.Column("path", sa.String, primary_key=True),
     sa.Column("user", sa.String, nullable=False),
-    sa.Column("size_bytes", sa.Integer, nullable=False),
+    sa.Column("size_bytes", sa.BigInteger, nullable=False),
     sa.Column("created", sa.String, nullable=False),
 )
 workers = sa.Table(
     "workers",
     metadata,
     sa.Column("id", sa.String, primary_key=True),
-    sa.Column("last_seen", sa.Float, nullable=False),
+    sa.Column("last_seen", sa.Double, nullable=False),
     sa.Column("doc", sa.JSON, nullable=False),
 )
-logs = sa.Table(
-    "logs",
+KEY = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+lines = sa.Table(  # Console lines in chunks: see `journal`.
+    "lines",
     metadata,
-    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("id", KEY, primary_key=True, autoincrement=True),
     sa.Column("task", sa.String, nullable=False),
-    sa.Column("timestamp", sa.Integer, nullable=False),
-    sa.Column("worker", sa.String, nullable=False),
-    sa.Column("level", sa.String, nullable=False),
-    sa.Column("msg", sa.Text, nullable=False),
-    sa.Index("logs_by_task", "task", "timestamp", "seq"),
+    sa.Column("number", sa.BigInteger, nullable=False),
+    sa.Column("length", sa.Integer, nullable=False),
+    sa.Column("size", sa.Integer, nullable=False),
+    sa.Column("first", sa.BigInteger, nullable=False),
+    sa.Column("last", sa.BigInteger, nullable=False),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+    sa.Index("lines_by_number", "task", "number", "length", "size"),
+    sa.Index("lines_by_first", "task", "first", "last", "number"),
+    sa.Index("lines_by_last", "task", "last", "first", "number"),
 )
-scalars = sa.Table(
-    "scalars",
+curves = sa.Table(  # What is known of a curve without its points: see `series`.
+    "curves",
     metadata,
-    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
-    sa.Column("task", sa.String, nullable=False),
+    sa.Column("id", KEY, primary_key=True, autoincrement=True),
+    sa.Column("task", sa.String, nullable=False, index=True),
     sa.Column("metric", sa.String, nullable=False),
     sa.Column("variant", sa.String, nullable=False),
-    sa.Column("iter", sa.Integer, nullable=False),
-    sa.Column("timestamp", sa.Integer, nullable=False),
-    sa.Column("value", sa.Float, nullable=False),
-    sa.Index("scalars_by_series", "task", "metric", "variant", "iter"),
+    sa.Column("single", sa.Boolean, nullable=False),
+    sa.Column("count", sa.BigInteger, nullable=False),
+    sa.Column("loose", sa.Integer, nullable=False),
+    sa.Column("last_number", sa.BigInteger, nullable=False),
+    sa.Column("timestamp", sa.BigInteger, nullable=False),
+    sa.Column("value", sa.Double, nullable=False),
+    sa.Column("first_value", sa.Double, nullable=False),
+    sa.Column("first_iteration", sa.BigInteger, nullable=False),
+    sa.Column("min_value", sa.Double, nullable=False),
+    sa.Column("min_iteration", sa.BigInteger, nullable=False),
+    sa.Column("max_value", sa.Double, nullable=False),
+    sa.Column("max_iteration", sa.BigInteger, nullable=False),
+    sa.Column("mean_value", sa.Double, nullable=False),
+)
+chunks = sa.Table(  # Points of curves. Readers of sketches never reach what follows.
+    "chunks",
+    metadata,
+    sa.Column("id", KEY, primary_key=True, autoincrement=True),
+    sa.Column("curve", sa.BigInteger, nullable=False),
+    sa.Column("length", sa.Integer, nullable=False),
+    sa.Column("first", sa.BigInteger, nullable=False),
+    sa.Column("last", sa.BigInteger, nullable=False),
+    sa.Column("low", sa.BigInteger, nullable=False),
+    sa.Column("high", sa.BigInteger, nullable=False),
+    sa.Column("sketch", sa.LargeBinary, nullable=False),
+    sa.Column("iters", sa.LargeBinary, nullable=False),
+    sa.Column("data", sa.LargeBinary, nullable=False),
+    sa.Column("times", sa.LargeBinary, nullable=False),
+    sa.Column("numbers", sa.LargeBinary, nullable=False),
+    sa.Index("chunks_by_curve", "curve", "first", "last", "length"),
 )
 reports = sa.Table(
     "reports",
     metadata,
-    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("seq", KEY, primary_key=True, autoincrement=True),
     sa.Column("task", sa.String, nullable=False),
     sa.Column("type", sa.String, nullable=False),
     sa.Column("metric", sa.String, nullable=False),
     sa.Column("variant", sa.String, nullable=False),
-    sa.Column("iter", sa.Integer, nullable=False),
-    sa.Column("timestamp", sa.Integer, nullable=False),
+    sa.Column("iter", sa.BigInteger, nullable=False),
+    sa.Column("timestamp", sa.BigInteger, nullable=False),
     sa.Column("doc", sa.JSON, nullable=False),
     sa.Index("reports_by_task", "task", "type", "metric", "variant", "iter"),
 )
@@ -172,8 +203,14 @@ class Database:
         self._engine.dispose()
 
     def _transact(self, work: Callable[[sa.Connection], T]) -> T:
-        with self._engine.begin() as connection:
-            return work(connection)
+        with self._engine.connect() as connection:
+            try:
+                with connection.begin():
+                    return work(connection)
+            except BaseException:
+                # What the connection remembers may be of what is now undone.
+                connection.info.clear()
+                raise
 
     def _migrate(self) -> None:
         # alembic costs 0.2 s of imports.

@@ -18,13 +18,15 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Call:
-    """One request as a handler sees it; `lines` are those of a batch."""
+    """One request as a handler sees it; `lines` are those of a batch, and `digest`
+    tells this batch from others."""
 
     db: sa.Connection
     who: Principal
     body: Json
     identity: Identity
     lines: tuple[Json, ...] = field(default=())
+    digest: str = ""
 
     def need(self, name: str) -> Any:
         """Give a field that must be there (400/800 otherwise)."""

@@ -60,6 +60,14 @@ class Server:
         return self.state / "server.log"
 
     @property
+    def pid(self) -> int:
+        """The process that runs."""
+        if self._process is None:
+            msg = "The server does not run"
+            raise RuntimeError(msg)
+        return self._process.pid
+
+    @property
     def system(self) -> tuple[str, str]:
         """Keys of the system principal."""
         keys = json.loads((self.state / "system.json").read_text("utf-8"))

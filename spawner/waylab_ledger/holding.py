@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from waylab_ledger.book import Book
 from waylab_ledger.errors import Conflict, LeaseGone
 from waylab_ledger.freeing import check_proof
-from waylab_ledger.granting import close, find_lease
+from waylab_ledger.granting import close, find_lease, return_turn
 from waylab_ledger.values import Lease, LeaseState, Proof, ProofKind
 from waylab_ledger.views import EventKind
 
@@ -112,6 +112,7 @@ def free(book: Book, lease: Lease, proof: Proof, now: datetime) -> Lease:
     if lease.ticket in book.tickets:  # It was never taken.
         reason = proof.detail or "given back"
         close(book, book.tickets[lease.ticket or ""], reason, now)
+    return_turn(book, lease, now)
     return over
 
 

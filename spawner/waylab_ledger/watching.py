@@ -19,7 +19,7 @@ from waylab_ledger.freeing import (
     judge,
     was_abandoned,
 )
-from waylab_ledger.granting import expire, put_back, return_turn
+from waylab_ledger.granting import expire, put_back
 from waylab_ledger.holding import fence_start, free, mark_lost, restore, revive
 from waylab_ledger.values import (
     Device,
@@ -290,7 +290,6 @@ def _apply(
             mark_lost(book, lease, verdict.reason, now)
         case Verdict.FREE if verdict.proof:
             free(book, lease, verdict.proof, now)
-            return_turn(book, lease, now)
         case _:
             pass
 

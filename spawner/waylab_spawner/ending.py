@@ -42,7 +42,11 @@ class Ending:
 
     async def attempt(self) -> bool:
         """Try once; True if nothing is left to do."""
-        if self.lease and not self._announced:
+        if self.proof is None and not self._announced:
+            # What has ended by itself is not asked to: whose turn was cut off by a
+            # crash keeps it only if nobody wanted that end.
+            self.proof = await self._has_ended()
+        if self.lease and self.proof is None and not self._announced:
             self._announced = await self.desk.releasing(self.lease, self.reason)
         if self.proof is None:
             self.proof = await self._prove()
@@ -54,6 +58,12 @@ class Ending:
             if not self._freed:
                 return False
         return self.lab is None or await self.lab.clear_away()
+
+    async def _has_ended(self) -> Proof | None:
+        if self.lab is None:
+            return None
+        seen = await self.lab.look()
+        return seen.proof if isinstance(seen, Ended) else None
 
     async def _prove(self) -> Proof | None:
         if self.lab is None:

@@ -26,6 +26,7 @@ from tests.benchmarks import (  # noqa: E402 - found only now.
     ledger_latency,
     notebook_overhead,
     second_start,
+    tracking_speed,
 )
 from tests.benchmarks.measure import Setting, machine  # noqa: E402
 
@@ -37,6 +38,7 @@ BENCHMARKS = {
     "docker_lab": docker_labs.run_one,
     "docker_labs_at_once": docker_labs.run_many,
     "ledger_latency": ledger_latency.run,
+    "tracking_speed": tracking_speed.run,
 }
 
 

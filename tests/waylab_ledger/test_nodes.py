@@ -396,3 +396,30 @@ def test_absence_is_proven_after_a_clock_jumped_back(site: Site) -> None:
     for _ in range(2):
         site.report("vision")
     assert site.state(lease) is LeaseState.RELEASED
+
+
+def test_a_new_hub_that_finds_nothing_of_a_start_gives_the_turn_back(
+    site: Site,
+) -> None:
+    before = site.run(lab("ann", ALL))
+    mine = site.wait(lab("bob", ALL, options='{"profile": "one"}'))
+    site.ledger.release(before.id, site.gone(before), site.now)
+    (lease,) = site.ledger.decide(site.now)
+    site.ledger.take(lease.id, site.hub, site.now)
+    site.ledger.epoch("hub", "hub-2", site.now)
+
+    site.ledger.release(lease.id, site.gone(lease), site.now)
+
+    assert [one.ticket for one in site.ledger.line(site.now)] == [mine.id]
+
+
+def test_a_start_that_its_own_hub_gives_back_is_over(site: Site) -> None:
+    before = site.run(lab("ann", ALL))
+    site.wait(lab("bob", ALL, options='{"profile": "one"}'))
+    site.ledger.release(before.id, site.gone(before), site.now)
+    (lease,) = site.ledger.decide(site.now)
+    site.ledger.take(lease.id, site.hub, site.now)
+
+    site.ledger.release(lease.id, site.never(), site.now)
+
+    assert site.ledger.line(site.now) == ()

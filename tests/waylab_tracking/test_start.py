@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic import command
@@ -37,6 +38,20 @@ def start(state: Path, **settings: str) -> subprocess.CompletedProcess[str]:
         timeout=30,
         check=False,
     )
+
+
+OLD_TASK: dict[str, Any] = {
+    "id": "t1",
+    "name": "an old task",
+    "user": "u1",
+    "project": None,
+    "status": "completed",
+    "type": "training",
+    "created": "2026-01-01T00:00:00+00:00",
+    "execution": {"queue": "q1", "artifacts": []},
+    "tags": ["old"],
+    "system_tags": [],
+}
 
 
 def at_revision(path: Path, revision: str) -> None:
@@ -81,18 +96,7 @@ def test_the_keys_of_the_system_may_be_given(tmp_path: Path) -> None:
 def test_a_state_of_the_first_version_is_upgraded(tmp_path: Path) -> None:
     path = tmp_path / "tracking.sqlite"
     at_revision(path, "0001")
-    doc = {
-        "id": "t1",
-        "name": "an old task",
-        "user": "u1",
-        "project": None,
-        "status": "completed",
-        "type": "training",
-        "created": "2026-01-01T00:00:00+00:00",
-        "execution": {"queue": "q1", "artifacts": []},
-        "tags": ["old"],
-        "system_tags": [],
-    }
+    doc = OLD_TASK
     with sqlite3.connect(path) as old:
         old.execute(
             "insert into users values (?, ?, ?, ?)", ("u1", "ann", "user", "2026")
@@ -111,9 +115,78 @@ def test_a_state_of_the_first_version_is_upgraded(tmp_path: Path) -> None:
         me = door.call("users.get_current_user")["user"]["id"]
         door.close()
 
-    assert found == [doc]
+    assert found == [{**doc, "last_metrics": {}}]
     assert listed == [{"id": "t1", "name": "an old task"}]
     assert me == "u1"
+
+
+def test_rows_of_earlier_versions_become_chunks(tmp_path: Path) -> None:
+    path = tmp_path / "tracking.sqlite"
+    at_revision(path, "0003")
+    count = 5000
+    with sqlite3.connect(path) as old:
+        old.execute(
+            "insert into users (id, name, role, created) values (?, ?, ?, ?)",
+            ("u1", "ann", "user", "2026"),
+        )
+        doc = json.dumps(OLD_TASK)
+        old.execute(
+            "insert into tasks (id, project, user, status, created, head, doc)"
+            " values (?, ?, ?, ?, ?, ?, ?)",
+            ("t1", "", "u1", "completed", OLD_TASK["created"], doc, doc),
+        )
+        # The newest first, and another curve's points between them.
+        old.executemany(
+            "insert into scalars (task, metric, variant, iter, timestamp, value)"
+            " values ('t1', 'loss', ?, ?, ?, ?)",
+            [
+                (variant, number, 1000 + number, number / 2)
+                for number in reversed(range(count))
+                for variant in ("train", "test")
+            ],
+        )
+        old.execute(
+            "insert into scalars (task, metric, variant, iter, timestamp, value)"
+            " values ('t1', 'Summary', 'r2', ?, 1, 0.5)",
+            (-(1 << 31),),
+        )
+        old.executemany(
+            "insert into logs (task, timestamp, worker, level, msg)"
+            " values ('t1', ?, 'w', 'info', ?)",
+            [(number // 3, str(number)) for number in range(count)],
+        )
+    old.close()
+
+    with running_server(tmp_path) as server:
+        door = Door(server, server.create_user("ann"))
+        curve = door.call("events.scalar_metrics_iter_histogram", task="t1")
+        [single] = door.call("events.get_task_single_value_metrics", tasks=["t1"])[
+            "tasks"
+        ]
+        log = door.call(
+            "events.get_task_log", task="t1", order="asc", batch_size=10_000
+        )
+        task = door.call("tasks.get_by_id", task="t1")["task"]
+        door.call("events.add", type="log", task="t1", msg="after", timestamp=count)
+        [last] = door.call("events.get_task_log", task="t1", batch_size=1)["events"]
+        door.close()
+
+    assert curve["loss"]["train"]["x"] == list(range(count))
+    assert curve["loss"]["test"]["y"] == [number / 2 for number in range(count)]
+    assert [one["value"] for one in single["values"]] == [0.5]
+    assert [one["msg"] for one in log["events"]] == [str(n) for n in range(count)]
+    assert log["total"] == count
+    assert last["msg"] == "after"
+    values = {
+        (one["variant"], one["value"], one["max_value"], one["count"])
+        for group in task["last_metrics"].values()
+        for one in group.values()
+    }
+    assert values == {
+        ("train", 0.0, 2499.5, count),
+        ("test", 0.0, 2499.5, count),
+        ("r2", 0.5, 0.5, 1),
+    }
 
 
 def test_migrations_lead_to_the_tables_that_the_code_has(tmp_path: Path) -> None:

@@ -8,11 +8,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from waylab_tracking import requests
-from waylab_tracking.database import scalars
+from waylab_tracking import requests, series
 from waylab_tracking.registry import Call, Json, endpoint
 from waylab_tracking.services import documents
-from waylab_tracking.services.events import CACHE, SINGLE
+from waylab_tracking.services.events import CACHE
 
 MAX_POINTS = 6000
 CACHED_TASKS = 64
@@ -52,17 +51,17 @@ def scalar_metrics_iter_raw(call: Call) -> Json:
     """Give the points of one metric as they came."""
     task = documents.require_reporter(call, call.need("task"))
     wanted = call.need("metric")
-    rows = call.db.execute(
-        sa.select(scalars)
-        .where(scalars.c.task == task, scalars.c.metric == wanted.get("metric"))
-        .order_by(scalars.c.iter, scalars.c.seq)
-    )
     variants: Json = {}
-    for row in rows:
-        if not wanted.get("variants") or row.variant in wanted["variants"]:
-            curve = variants.setdefault(row.variant, {"iter": [], "y": []})
-            curve["iter"].append(row.iter)
-            curve["y"].append(row.value)
+    for curve in series.of_task(call.db, task):
+        if curve.metric != wanted.get("metric"):
+            continue
+        if not wanted.get("variants") or curve.variant in wanted["variants"]:
+            points = series.whole(call.db, curve)
+            found = variants.setdefault(curve.variant, {"iter": [], "y": []})
+            # Values without an iteration have one that is before all others.
+            start = 0 if curve.single else len(found["y"])
+            found["iter"][start:start] = points.iters
+            found["y"][start:start] = points.values
     total = sum(len(curve["y"]) for curve in variants.values())
     return {"variants": variants, "total": total, "returned": total, "scroll_id": None}
 
@@ -72,20 +71,15 @@ def get_task_single_value_metrics(call: Call) -> Json:
     """Give the values that have no iteration."""
     found = []
     for task in call.need("tasks"):
-        rows = call.db.execute(
-            sa.select(scalars)
-            .where(scalars.c.task == task, scalars.c.iter == SINGLE)
-            .order_by(scalars.c.seq)
-        )
-        last = {(row.metric, row.variant): row for row in rows}
         values = [
             {
-                "metric": row.metric,
-                "variant": row.variant,
-                "value": row.value,
-                "timestamp": row.timestamp,
+                "metric": curve.metric,
+                "variant": curve.variant,
+                "value": curve.value,
+                "timestamp": curve.timestamp,
             }
-            for row in last.values()
+            for curve in sorted(series.of_task(call.db, task), key=lambda one: one.id)
+            if curve.single
         ]
         if values:
             found.append({"task": task, "values": values})
@@ -95,14 +89,9 @@ def get_task_single_value_metrics(call: Call) -> Json:
 @endpoint("events.get_scalar_metrics_and_variants")
 def get_scalar_metrics_and_variants(call: Call) -> Json:
     """List a task's curves."""
-    rows = call.db.execute(
-        sa.select(scalars.c.metric, scalars.c.variant)
-        .where(scalars.c.task == call.need("task"))
-        .distinct()
-    )
     metrics: dict[str, list[str]] = {}
-    for row in rows:
-        metrics.setdefault(row.metric, []).append(row.variant)
+    for metric, variant in names(call.db, call.need("task")):
+        metrics.setdefault(metric, []).append(variant)
     return {"metrics": metrics}
 
 
@@ -119,46 +108,28 @@ def _curves(db: sa.Connection, task: str, key: str, samples: int) -> Json:
 
 
 def _read(db: sa.Connection, task: str, key: str, samples: int) -> Json:
-    columns = scalars.c
-    mine = sa.and_(columns.task == task, columns.iter != SINGLE)
-    series = (columns.metric, columns.variant)
-    sizes = db.execute(
-        sa.select(*series, sa.func.count()).where(mine).group_by(*series)
-    ).all()
     answer: Json = {}
-    for metric, variant, size in sizes:
-        one = sa.and_(mine, columns.metric == metric, columns.variant == variant)
-        rows = _points(db, one, size, samples)
-        answer.setdefault(metric, {})[variant] = {
-            "name": variant,
-            "x": [_across(row, key) for row in rows],
-            "y": [row.value for row in rows],
+    for curve in sorted(series.of_task(db, task), key=_name):
+        if curve.single:
+            continue
+        points = series.thinned(db, curve, samples)
+        across = list(points.iters if key == "iter" else points.times)
+        answer.setdefault(curve.metric, {})[curve.variant] = {
+            "name": curve.variant,
+            "x": list(map(_moment, across)) if key == "iso_time" else across,
+            "y": list(points.values),
         }
     return answer
 
 
-def _points(
-    db: sa.Connection, one: sa.ColumnElement[bool], size: int, samples: int
-) -> list[Any]:
-    """Give the rows of a curve: both ends, and evenly spread ones between them."""
-    columns = scalars.c
-    order = (columns.iter, columns.seq)
-    place = (sa.func.row_number().over(order_by=order) - 1).label("place")
-    whole = sa.select(columns.iter, columns.timestamp, columns.value, place).where(one)
-    if size <= samples:
-        return list(db.execute(whole.order_by(*order)))
-    inner = whole.subquery()
-    # The first row of each of the equal parts that the curve falls into.
-    parts, last = max(samples - 1, 1), size - 1
-    part = (inner.c.place * parts).op("/")(last)
-    before = ((inner.c.place - 1) * parts).op("/")(last)
-    first = sa.or_(inner.c.place == 0, part > before)
-    return list(db.execute(sa.select(inner).where(first).order_by(inner.c.place)))
+def names(db: sa.Connection, task: str) -> list[tuple[str, str]]:
+    """Give the metrics and variants of a task's scalars."""
+    return sorted({_name(curve) for curve in series.of_task(db, task)})
 
 
-def _across(row: Any, key: str) -> Any:
-    if key == "timestamp":
-        return row.timestamp
-    if key == "iso_time":
-        return datetime.fromtimestamp(row.timestamp / 1000, UTC).isoformat()
-    return row.iter
+def _name(curve: series.Curve) -> tuple[str, str]:
+    return curve.metric, curve.variant
+
+
+def _moment(milliseconds: int) -> str:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat()

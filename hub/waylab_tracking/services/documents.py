@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from itertools import islice
 from typing import Any
 
 import sqlalchemy as sa
 
-from waylab_tracking import query
+from waylab_tracking import query, series
 from waylab_tracking.access import Role
 from waylab_tracking.database import models, projects, tasks
 from waylab_tracking.errors import (
@@ -29,10 +31,57 @@ MIN_NAME = 3
 
 def get_task(db: sa.Connection, task: object) -> Json:
     """Give a task's document (400/101 if there is none)."""
-    doc = db.execute(sa.select(tasks.c.doc).where(tasks.c.id == task)).scalar()
-    if doc is None:
+    row = db.execute(
+        sa.select(tasks.c.doc, tasks.c.head).where(tasks.c.id == task)
+    ).first()
+    if row is None:
         raise invalid_task(task)
-    return dict(doc)
+    doc = joined(row)
+    doc["last_metrics"] = _last_metrics(series.of_task(db, str(task)))
+    return doc
+
+
+def get_head(db: sa.Connection, task: object) -> Json:
+    """Give the head of a task's document (400/101 if there is none)."""
+    found = db.execute(sa.select(tasks.c.head).where(tasks.c.id == task)).scalar()
+    if found is None:
+        raise invalid_task(task)
+    return dict(found)
+
+
+def joined(row: Any) -> Json:
+    """Give a row's document with what changes too often to be written into it."""
+    head = row.head
+    fresh = {name: head[name] for name in LIVELY if name in head}
+    if "last_update" in fresh:
+        fresh["last_change"] = fresh["last_update"]
+    return {**row.doc, **fresh}
+
+
+def add_metrics(db: sa.Connection, docs: list[Json]) -> None:
+    """Set the last values of the curves in several documents."""
+    by_task: dict[str, list[series.Curve]] = {}
+    for start in range(0, len(docs), 500):
+        ids = [doc["id"] for doc in docs[start : start + 500]]
+        for curve in series.of_tasks(db, ids):
+            by_task.setdefault(curve.task, []).append(curve)
+    for doc in docs:
+        doc["last_metrics"] = _last_metrics(by_task.get(doc["id"], []))
+
+
+def touch(db: sa.Connection, found: Json, iteration: int = 0) -> None:
+    """Note in a head that the task was heard of, and how far it is."""
+    found["last_update"] = now()
+    found["last_iteration"] = max(found.get("last_iteration") or 0, iteration)
+    db.execute(tasks.update().where(tasks.c.id == found["id"]).values(head=found))
+
+
+def begin_anew(db: sa.Connection, task: str) -> None:
+    """Set a task's iteration back to 0; what is no task has none."""
+    found = db.execute(sa.select(tasks.c.head).where(tasks.c.id == task)).scalar()
+    if found is not None:
+        fresh = {**found, "last_iteration": 0}
+        db.execute(tasks.update().where(tasks.c.id == task).values(head=fresh))
 
 
 def require_task(db: sa.Connection, task: object) -> str:
@@ -96,6 +145,10 @@ HEAD = (
 )
 
 
+# What changes too often to be written into the document each time.
+LIVELY = ("last_update", "last_iteration")
+
+
 def head(doc: Json) -> Json:
     """Give the part of a task that lists mostly do with."""
     kept = {name: doc[name] for name in HEAD if name in doc}
@@ -104,13 +157,15 @@ def head(doc: Json) -> Json:
 
 
 def save_task(db: sa.Connection, doc: Json) -> None:
-    """Write a task back."""
+    """Write a task back; its last metrics are those of its curves."""
     doc["last_update"] = doc["last_change"] = now()
+    known = get_head(db, doc["id"]).get("last_iteration") or 0
+    doc["last_iteration"] = max(doc.get("last_iteration") or 0, known)
     db.execute(
         tasks.update()
         .where(tasks.c.id == doc["id"])
         .values(
-            doc=doc,
+            doc={**doc, "last_metrics": {}},
             head=head(doc),
             project=doc["project"] or "",
             status=doc["status"],
@@ -229,6 +284,32 @@ def answer_list(call: Call, docs: list[Json], name: str) -> Json:
     """Filter, order, page and project documents as a `get_all` asks."""
     fields = call.body.get("only_fields")
     return {name: [query.project(doc, fields) for doc in find(call.body, docs)]}
+
+
+def _last_metrics(curves: list[series.Curve]) -> Json:
+    found: Json = {}
+    for curve in curves:
+        names = md5(curve.metric), md5(curve.variant)
+        found.setdefault(names[0], {})[names[1]] = {
+            "metric": curve.metric,
+            "variant": curve.variant,
+            "value": curve.value,
+            "min_value": curve.min_value,
+            "min_value_iteration": curve.min_iteration,
+            "max_value": curve.max_value,
+            "max_value_iteration": curve.max_iteration,
+            "first_value": curve.first_value,
+            "first_value_iteration": curve.first_iteration,
+            "count": curve.count,
+            "mean_value": curve.mean_value,
+        }
+    return found
+
+
+@lru_cache(4096)
+def md5(text: str) -> str:
+    """Give the hash under which a task keeps a metric or a variant."""
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
 def _project_id(db: sa.Connection, name: str) -> str | None:

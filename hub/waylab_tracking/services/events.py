@@ -6,8 +6,6 @@ lost, is not stored twice.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 import time
 from http import HTTPStatus
@@ -15,13 +13,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from waylab_tracking.database import batches, logs, reports, scalars
+from waylab_tracking import journal, series
+from waylab_tracking.database import batches, reports
 from waylab_tracking.errors import ApiError
 from waylab_tracking.registry import Call, Json, endpoint
 from waylab_tracking.services import documents
 
-# The iteration that the SDK gives to single values.
-SINGLE = -(1 << 31)
+SINGLE = series.SINGLE
 PLOT, IMAGE, SCALAR, LOG = (
     "plot",
     "training_debug_image",
@@ -89,20 +87,16 @@ def get_task_latest_scalar_values(call: Call) -> Json:
 
 def clear(db: sa.Connection, task: str) -> None:
     """Drop all that a task reported."""
-    for table in (logs, scalars, reports):
-        db.execute(table.delete().where(table.c.task == task))
+    journal.clear(db, task)
+    series.clear(db, task)
+    db.execute(reports.delete().where(reports.c.task == task))
+    documents.begin_anew(db, task)
     db.info.get(CACHE, {}).pop(task, None)
-
-
-def md5(text: str) -> str:
-    """Give the hash under which a task keeps a metric or a variant."""
-    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
 def _came_before(call: Call) -> bool:
     """Say whether this very batch was stored, and remember that it now is."""
-    text = json.dumps([call.who.id, call.lines], sort_keys=True)
-    digest = hashlib.sha256(text.encode()).hexdigest()
+    digest = f"{call.who.id}:{call.digest}"
     moment = time.time()
     old = batches.c.at < moment - BATCH_MEMORY_SECONDS
     call.db.execute(batches.delete().where(old))
@@ -129,72 +123,84 @@ def _store(call: Call, events: list[Json]) -> tuple[int, list[ApiError]]:
     added = 0
     for task, group in by_task.items():
         of_model = bool(group[0].get("model_event"))
-        get = documents.get_model if of_model else documents.get_task
+        get = documents.get_model if of_model else documents.get_head
         try:
-            doc = get(call.db, task)
-            documents.require_owner(call.who, doc)
+            head = get(call.db, task)
+            documents.require_owner(call.who, head)
         except ApiError as error:
             errors += [error] * len(group)
             continue
-        if of_model:  # Its record has no place for the last values.
-            added += _store_for(call.db, {"id": doc["id"]}, group, errors)
-            continue
-        added += _store_for(call.db, doc, group, errors)
-        documents.save_task(call.db, doc)
+        stored, highest = _store_for(call.db, task, group, errors)
+        added += stored
+        if not of_model:
+            documents.touch(call.db, head, highest)
     return added, errors
 
 
 def _store_for(
-    db: sa.Connection, doc: Json, events: list[Json], errors: list[ApiError]
-) -> int:
-    lines: list[Json] = []
-    points: list[Json] = []
+    db: sa.Connection, task: str, events: list[Json], errors: list[ApiError]
+) -> tuple[int, int]:
+    """Give how many were stored, and the highest iteration among them."""
+    lines: list[journal.Line] = []
+    points: list[series.Point] = []
     others: list[Json] = []
     for event in events:
         try:
-            row = _row(doc["id"], event)
+            kind = event.get("type")
+            if kind == SCALAR:
+                points.append(_point(event))
+            elif kind == LOG:
+                lines.append(_line(event))
+            else:
+                others.append(_report(task, event))
         except (TypeError, ValueError, OverflowError) as error:
             errors.append(ApiError(400, NOT_ADDED, str(error)))
-            continue
-        target = lines if "msg" in row else points if "value" in row else others
-        target.append(row)
-    for table, rows in ((logs, lines), (scalars, points), (reports, others)):
-        if rows:
-            db.execute(table.insert(), rows)
+    if lines:
+        journal.append(db, task, lines)
     if points:
-        db.info.get(CACHE, {}).pop(doc["id"], None)
-    for point in points:
-        _note(doc, point)
-    numbers = [one["iter"] for one in [*points, *others] if one["iter"] != SINGLE]
-    doc["last_iteration"] = max([doc.get("last_iteration") or 0, *numbers])
-    return len(lines) + len(points) + len(others)
+        series.append(db, task, points)
+        db.info.get(CACHE, {}).pop(task, None)
+    if others:
+        db.execute(reports.insert(), others)
+    numbers = [*(point[2] for point in points), *(one["iter"] for one in others)]
+    # A single value's iteration is below all others.
+    return len(lines) + len(points) + len(others), max(numbers, default=0)
 
 
-def _row(task: str, event: Json) -> Json:
+def _line(event: Json) -> journal.Line:
+    text = [str(event.get(name) or "") for name in ("worker", "level", "msg")]
+    return _time(event), text[0], text[1], text[2]
+
+
+def _point(event: Json) -> series.Point:
+    return (
+        str(event.get("metric") or ""),
+        str(event.get("variant") or ""),
+        _integer(event.get("iter") or 0),
+        _time(event),
+        _value(event.get("value")),
+    )
+
+
+def _report(task: str, event: Json) -> Json:
     """Give an event as its table has it; raises if it is none."""
     kind = event.get("type")
-    base = {
+    if kind not in REPORTS:
+        msg = f"unknown event type {kind!r}"
+        raise ValueError(msg)
+    return {
         "task": task,
-        "timestamp": _integer(event.get("timestamp") or time.time() * 1000),
-    }
-    if kind == LOG:
-        return {
-            **base,
-            "worker": str(event.get("worker") or ""),
-            "level": str(event.get("level") or ""),
-            "msg": str(event.get("msg") or ""),
-        }
-    base |= {
+        "type": kind,
         "metric": str(event.get("metric") or ""),
         "variant": str(event.get("variant") or ""),
         "iter": _integer(event.get("iter") or 0),
+        "timestamp": _time(event),
+        "doc": _kept(event),
     }
-    if kind == SCALAR:
-        return {**base, "value": _value(event.get("value"))}
-    if kind in REPORTS:
-        return {**base, "type": kind, "doc": _kept(event)}
-    msg = f"unknown event type {kind!r}"
-    raise ValueError(msg)
+
+
+def _time(event: Json) -> int:
+    return _integer(event.get("timestamp") or time.time() * 1000)
 
 
 def _integer(value: Any) -> int:
@@ -216,33 +222,3 @@ def _value(value: Any) -> float:
 def _kept(event: Json) -> Json:
     left_out = ("method", "task", "type", "metric", "variant", "iter", "timestamp")
     return {name: one for name, one in event.items() if name not in left_out}
-
-
-def _note(doc: Json, point: Json) -> None:
-    """Keep the last, smallest and largest value of each curve in the task."""
-    metric, variant, value = point["metric"], point["variant"], point["value"]
-    group = doc.setdefault("last_metrics", {}).setdefault(md5(metric), {})
-    old = group.get(md5(variant))
-    number = 0 if point["iter"] == SINGLE else point["iter"]
-    if old is None:
-        group[md5(variant)] = {
-            "metric": metric,
-            "variant": variant,
-            "value": value,
-            "min_value": value,
-            "min_value_iteration": number,
-            "max_value": value,
-            "max_value_iteration": number,
-            "first_value": value,
-            "first_value_iteration": number,
-            "count": 1,
-            "mean_value": value,
-        }
-        return
-    old["count"] += 1
-    old["mean_value"] += (value - old["mean_value"]) / old["count"]
-    old["value"] = value
-    if value < old["min_value"]:
-        old["min_value"], old["min_value_iteration"] = value, number
-    if value > old["max_value"]:
-        old["max_value"], old["max_value_iteration"] = value, number

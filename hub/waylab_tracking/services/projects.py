@@ -5,11 +5,11 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from waylab_tracking import query, requests
-from waylab_tracking.database import models, projects, scalars, tasks
+from waylab_tracking.database import curves, models, projects, tasks
 from waylab_tracking.errors import ApiError, not_unique, validation
 from waylab_tracking.moment import now
 from waylab_tracking.registry import Call, Json, endpoint
-from waylab_tracking.services import documents, events, project_stats
+from waylab_tracking.services import documents, project_stats
 
 EDITABLE = ("description", "tags", "system_tags", "default_output_destination")
 
@@ -137,19 +137,19 @@ def get_task_parents(call: Call) -> Json:
 @endpoint("projects.get_unique_metric_variants")
 def get_unique_metric_variants(call: Call) -> Json:
     """List the curves that the tasks of a project have."""
-    statement = sa.select(scalars.c.metric, scalars.c.variant).distinct()
+    statement = sa.select(curves.c.metric, curves.c.variant).distinct()
     if wanted := call.body.get("project"):
         ids = documents.subprojects(call.db, [wanted])
         mine = sa.select(tasks.c.id).where(tasks.c.project.in_(ids))
-        statement = statement.where(scalars.c.task.in_(mine))
-    rows = call.db.execute(statement.order_by(scalars.c.metric, scalars.c.variant))
+        statement = statement.where(curves.c.task.in_(mine))
+    rows = call.db.execute(statement.order_by(curves.c.metric, curves.c.variant))
     return {
         "metrics": [
             {
                 "metric": row.metric,
-                "metric_hash": events.md5(row.metric),
+                "metric_hash": documents.md5(row.metric),
                 "variant": row.variant,
-                "variant_hash": events.md5(row.variant),
+                "variant_hash": documents.md5(row.variant),
             }
             for row in rows
         ]

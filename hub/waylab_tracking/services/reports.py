@@ -7,36 +7,48 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from waylab_tracking import requests
-from waylab_tracking.database import logs, reports, scalars
+from waylab_tracking import journal, requests, series
+from waylab_tracking.database import reports
 from waylab_tracking.registry import Call, Json, endpoint
-from waylab_tracking.services import documents
+from waylab_tracking.services import console, curves, documents
 from waylab_tracking.services.events import IMAGE, LOG, PLOT, SCALAR
 
 MAX_BATCH = 10_000
 DEFAULT_BATCH = 500
 # The answers below are whole: a client that scrolls on has seen everything.
 END = "end"
+# Before the first of all events.
+BEGIN = "-1"
 
 
-@endpoint("events.get_task_plots", "events.get_multi_task_plots", takes=requests.Series)
+@endpoint("events.get_task_plots", takes=requests.Series)
 def get_task_plots(call: Call) -> Json:
     """Give the last plots of each variant."""
-    several = call.body.get("tasks")
-    wanted = list(several) if several else [call.need("task")]
-    found = last_reports(call.db, wanted, PLOT, call.body.get("iters") or 1)
-    if call.body.get("scroll_id"):
-        found = []
-    count = {"returned": len(found), "total": len(found), "scroll_id": END}
-    if several is None:
-        return {"plots": found, **count}
+    found = _last_plots(call, [call.need("task")])
+    return {"plots": found, **_whole(found)}
+
+
+@endpoint("events.get_multi_task_plots", takes=requests.Series)
+def get_multi_task_plots(call: Call) -> Json:
+    """Give the last plots of each variant that several tasks have."""
+    found = _last_plots(call, call.need("tasks"))
     plots: Json = {}
     for one in found:
         metric = plots.setdefault(one["metric"], {})
         by_task = metric.setdefault(one["variant"], {}).setdefault(one["task"], {})
         line = by_task.setdefault(str(one["iter"]), {"name": "", "plots": []})
         line["plots"].append(one)
-    return {"plots": plots, **count}
+    return {"plots": plots, **_whole(found)}
+
+
+def _last_plots(call: Call, wanted: list[str]) -> list[Json]:
+    if call.body.get("scroll_id"):
+        return []
+    return last_reports(call.db, wanted, PLOT, call.body.get("iters") or 1)
+
+
+def _whole(found: list[Json]) -> Json:
+    return {"returned": len(found), "total": len(found), "scroll_id": END}
 
 
 @endpoint("events.debug_images", takes=requests.Series)
@@ -65,25 +77,53 @@ def get_task_events(call: Call) -> Json:
     """Give a task's events of one kind in the order in which they came."""
     task = documents.require_reporter(call, call.need("task"))
     kind = str(call.body.get("event_type") or "")
-    table = {LOG: logs, SCALAR: scalars}.get(kind, reports)
-    mine = table.c.task == task
-    if table is reports and kind:
-        mine = sa.and_(mine, reports.c.type == kind)
     size = max(1, min(call.body.get("batch_size") or DEFAULT_BATCH, MAX_BATCH))
     scroll = str(call.body.get("scroll_id") or "")
+    after = int(scroll) if scroll.lstrip("-").isdecimal() else None
     down = call.body.get("order") == "desc"
-    place = table.c.seq
-    statement = sa.select(table).where(mine).limit(size)
-    if scroll.isdecimal():
-        after = place < int(scroll) if down else place > int(scroll)
-        statement = statement.where(after)
-    rows = call.db.execute(statement.order_by(place.desc() if down else place)).all()
-    count = sa.select(sa.func.count()).select_from(table).where(mine)
+    if kind == LOG:
+        lines = journal.by_number(call.db, task, after, size, down=down)
+        found = [(row[1], console.shown(task, row)) for row in lines]
+        total = journal.count(call.db, task)
+    elif kind == SCALAR:
+        points = series.in_order_of_arrival(call.db, task, after, size, down=down)
+        found = [(row[0], _point(task, row)) for row in points]
+        total = sum(curve.count for curve in series.of_task(call.db, task))
+    else:
+        found, total = _reports(call.db, task, kind, after, size, down=down)
     return {
-        "events": [_event(row, kind) for row in rows],
-        "returned": len(rows),
-        "total": call.db.execute(count).scalar_one(),
-        "scroll_id": str(rows[-1].seq) if rows else scroll or "0",
+        "events": [event for _, event in found],
+        "returned": len(found),
+        "total": total,
+        "scroll_id": str(found[-1][0]) if found else scroll or BEGIN,
+    }
+
+
+def _reports(  # noqa: PLR0913 - one filter an argument
+    db: sa.Connection, task: str, kind: str, after: int | None, size: int, *, down: bool
+) -> tuple[list[tuple[int, Json]], int]:
+    mine, place = reports.c.task == task, reports.c.seq
+    if kind:
+        mine = sa.and_(mine, reports.c.type == kind)
+    statement = sa.select(reports).where(mine).limit(size)
+    if after is not None:
+        statement = statement.where(place < after if down else place > after)
+    rows = db.execute(statement.order_by(place.desc() if down else place))
+    found = [(row.seq, shown(row)) for row in rows]
+    count = sa.select(sa.func.count()).select_from(reports).where(mine)
+    return found, int(db.execute(count).scalar_one())
+
+
+def _point(task: str, row: series.Arrived) -> Json:
+    _, _, curve, iteration, moment, value = row
+    return {
+        "type": SCALAR,
+        "task": task,
+        "metric": curve.metric,
+        "variant": curve.variant,
+        "iter": iteration,
+        "timestamp": moment,
+        "value": value,
     }
 
 
@@ -91,18 +131,11 @@ def get_task_events(call: Call) -> Json:
 def get_task_metrics(call: Call) -> Json:
     """List the metrics of tasks."""
     kind = call.body.get("event_type") or SCALAR
-    table = scalars if kind == SCALAR else reports
     answer = []
     for task in call.need("tasks"):
-        mine = table.c.task == task
-        if table is reports:
-            mine = sa.and_(mine, reports.c.type == kind)
-        rows = call.db.execute(
-            sa.select(table.c.metric, table.c.variant).where(mine).distinct()
-        )
         by_metric: dict[str, list[str]] = {}
-        for row in rows:
-            by_metric.setdefault(row.metric, []).append(row.variant)
+        for metric, variant in _names(call.db, task, kind):
+            by_metric.setdefault(metric, []).append(variant)
         metrics = [
             {"metric": metric, "variants": sorted(variants)}
             for metric, variants in sorted(by_metric.items())
@@ -146,11 +179,13 @@ def last_reports(  # noqa: PLR0913 - one filter an argument
     return sorted(found, key=lambda one: (one["iter"], one["metric"], one["variant"]))
 
 
-def _event(row: Any, kind: str) -> Json:
-    if kind not in (LOG, SCALAR):
-        return shown(row)
-    fields = {name: value for name, value in row._mapping.items() if name != "seq"}
-    return {"type": kind, **fields}
+def _names(db: sa.Connection, task: str, kind: str) -> list[tuple[str, str]]:
+    if kind == SCALAR:
+        return curves.names(db, task)
+    columns = reports.c
+    mine = sa.and_(columns.task == task, columns.type == kind)
+    rows = db.execute(sa.select(columns.metric, columns.variant).where(mine).distinct())
+    return [(row.metric, row.variant) for row in rows]
 
 
 def shown(row: Any) -> Json:

@@ -9,6 +9,7 @@ from waylab_tracking.access import Role
 from waylab_tracking.errors import invalid_status
 from waylab_tracking.registry import Call, Json, endpoint
 from waylab_tracking.services import documents
+from waylab_tracking.shapes import shaped
 
 
 @endpoint("tasks.edit_hyper_params", takes=requests.HyperParams)
@@ -20,9 +21,7 @@ def edit_hyper_params(call: Call) -> Json:
     given: dict[str, dict[str, Any]] = {}
     for item in call.need("hyperparams"):
         items = given.setdefault(str(item.get("section") or "Args"), {})
-        items[str(item["name"])] = {
-            name: value for name, value in item.items() if name != "method"
-        }
+        items[str(item["name"])] = shaped("param", item)
     old: dict[str, Any] = {} if mode == "all" else doc["hyperparams"]
     for section, items in given.items():
         kept = {} if mode == "section" else old.get(section) or {}
@@ -64,8 +63,7 @@ def edit_configuration(call: Call) -> Json:
     doc = documents.own_task(call)
     _require_draft(call, doc)
     given = {
-        str(item["name"]): {k: v for k, v in item.items() if k != "method"}
-        for item in call.need("configuration")
+        str(item["name"]): shaped("item", item) for item in call.need("configuration")
     }
     # "none" says so in words.
     replace = call.body.get("replace_configuration") not in (None, False, "none", "")
@@ -89,19 +87,13 @@ def get_configurations(call: Call) -> Json:
 
 @endpoint("tasks.get_configuration_names")
 def get_configuration_names(call: Call) -> Json:
-    """Name the configuration items of tasks, by task.
-
-    The schema tells of one task, the clients of several: `task` and `names` are those
-    of the first.
-    """
+    """Name the configuration items of a task: the schema has room for one."""
+    task = call.need("tasks")[0]
     skip_empty = call.body.get("skip_empty") is not False
-    found: dict[str, list[str]] = {}
-    for task in call.need("tasks"):
-        items = documents.get_task(call.db, task)["configuration"].values()
-        kept = [one for one in items if one.get("value") or not skip_empty]
-        found[task] = sorted(str(one["name"]) for one in kept)
-    first = call.body["tasks"][0]
-    return {"configurations": {"task": first, "names": found[first], **found}}
+    items = documents.get_task(call.db, task)["configuration"].values()
+    kept = [one for one in items if one.get("value") or not skip_empty]
+    names = sorted(str(one["name"]) for one in kept)
+    return {"configurations": {"task": task, "names": names}}
 
 
 @endpoint("tasks.delete_configuration", takes=requests.ConfigurationKeys)
@@ -127,12 +119,12 @@ def set_requirements(call: Call) -> Json:
 def add_or_update_artifacts(call: Call) -> Json:
     """Add artifacts, or replace those of the same key and mode."""
     doc = documents.own_task(call)
+    items = [shaped("artifact", one) for one in call.need("artifacts")]
     given = {
-        (one["key"], one.get("mode") or "output"): one for one in call.need("artifacts")
+        (one["key"], mode): {**one, "mode": mode}
+        for one in items
+        for mode in [one.get("mode") or "output"]
     }
-    for one in given.values():
-        one.pop("method", None)
-        one["mode"] = one.get("mode") or "output"
     kept = [
         one
         for one in doc["execution"].get("artifacts") or []

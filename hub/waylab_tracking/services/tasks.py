@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -13,11 +12,12 @@ from waylab_tracking.database import (
     models,
     tasks,
 )
-from waylab_tracking.errors import invalid_status, validation
+from waylab_tracking.errors import invalid_status
 from waylab_tracking.identity import COMPANY
 from waylab_tracking.moment import new_id, now
 from waylab_tracking.registry import Call, Json, endpoint, for_each
 from waylab_tracking.services import documents, events, waiting
+from waylab_tracking.shapes import shaped
 
 EDITABLE = (
     "name",
@@ -38,6 +38,7 @@ EDITABLE = (
 PIECE = 200
 SHARED = "shared"
 LIGHT = frozenset({*documents.HEAD, "execution.queue"})
+METRICS = "last_metrics"
 CLONED = ("script", "hyperparams", "configuration", "container", "type", "comment")
 
 
@@ -70,12 +71,13 @@ def get_all(call: Call) -> Json:
     if body.get("project") and body.get("include_subprojects"):
         body["project"] = documents.subprojects(call.db, body["project"])
     light = query.names_used(body) <= LIGHT
-    column = tasks.c.head if light else tasks.c.doc
-    found = _candidates(call.db, body, column)
+    found = _candidates(call.db, body, light=light)
     shown = documents.find(body, found, newest_first=True)
     fields = body.get("only_fields")
     if light and not (fields and set(fields) <= LIGHT):
         shown = _whole(call.db, [doc["id"] for doc in shown])
+    if not fields or any(str(one).startswith(METRICS) for one in fields):
+        documents.add_metrics(call.db, shown)
     return {"tasks": [query.project(doc, fields) for doc in shown]}
 
 
@@ -136,8 +138,9 @@ def clone(call: Call) -> Json:
     if "new_task_comment" in body:
         doc["comment"] = body["new_task_comment"] or ""
     for part in ("hyperparams", "configuration"):
-        doc[part] |= body.get(f"new_task_{part}") or {}
-    doc["container"] = body.get("new_task_container") or doc["container"]
+        doc[part] |= shaped(part, body.get(f"new_task_{part}")) or {}
+    container = shaped("container", body.get("new_task_container"))
+    doc["container"] = container or doc["container"]
     doc["models"]["input"] = list(source["models"]["input"])
     doc["output"]["destination"] = source["output"].get("destination")
     doc["execution"]["artifacts"] = [
@@ -175,30 +178,47 @@ def delete_many(call: Call) -> Json:
     return for_each(call, delete)
 
 
-@endpoint("tasks.archive", "tasks.archive_many")
+@endpoint("tasks.archive")
 def archive(call: Call) -> Json:
     """Put tasks out of sight."""
-    return _set_archived(call, archived=True)
+    return {"archived": _set_archived(call, "tasks", archived=True)}
 
 
-@endpoint("tasks.unarchive", "tasks.unarchive_many")
+@endpoint("tasks.unarchive")
 def unarchive(call: Call) -> Json:
     """Bring tasks back."""
-    return _set_archived(call, archived=False)
+    return {"unarchived": _set_archived(call, "tasks", archived=False)}
 
 
-def _set_archived(call: Call, *, archived: bool) -> Json:
-    done = []
-    many = "ids" in call.body
-    for task in call.body.get("ids") or call.need("tasks"):
+@endpoint("tasks.archive_many")
+def archive_many(call: Call) -> Json:
+    """Put several tasks out of sight; a refusal of one leaves the others alone."""
+    return _archive_each(call, "archived", archived=True)
+
+
+@endpoint("tasks.unarchive_many")
+def unarchive_many(call: Call) -> Json:
+    """Bring several tasks back."""
+    return _archive_each(call, "unarchived", archived=False)
+
+
+def _archive_each(call: Call, word: str, *, archived: bool) -> Json:
+    def one(each: Call) -> Json:
+        _set_archived(each.like(ids=[each.body["task"]]), "ids", archived=archived)
+        return {word: True}
+
+    return for_each(call, one)
+
+
+def _set_archived(call: Call, field: str, *, archived: bool) -> int:
+    wanted = call.need(field)
+    for task in wanted:
         doc = documents.get_task(call.db, task)
         documents.require_owner(call.who, doc)
         rest = [tag for tag in doc["system_tags"] if tag != "archived"]
         doc["system_tags"] = [*rest, "archived"] if archived else rest
         documents.save_task(call.db, doc)
-        done.append({"id": task, "archived" if archived else "unarchived": True})
-    word = "archived" if archived else "unarchived"
-    return {"succeeded": done, "failed": []} if many else {word: len(done)}
+    return len(wanted)
 
 
 def _fresh(call: Call) -> Json:
@@ -245,15 +265,12 @@ def _take_fields(call: Call, doc: Json) -> Json:
     for name in EDITABLE:
         if name not in body or body[name] is None:
             continue
-        value = body[name]
+        value = shaped(name, body[name])
         if name == "name":
             documents.require_name(value, "task")
         if name == "output_dest":
             doc["output"]["destination"] = value
         elif name in ("script", "execution", "container", "models"):
-            if not isinstance(value, dict):
-                msg = f"{name} must be an object"
-                raise validation(msg)
             doc[name] = {**doc[name], **value}
         else:
             doc[name] = value
@@ -303,15 +320,24 @@ def _delete(call: Call, doc: Json) -> Json:
     }
 
 
-def _candidates(db: sa.Connection, body: Json, column: Any) -> Iterator[Json]:
+def _candidates(db: sa.Connection, body: Json, *, light: bool) -> Iterator[Json]:
     """Give the tasks that the indexed columns leave, newest first."""
-    statement = sa.select(column).order_by(tasks.c.created.desc())
+    columns = [tasks.c.head] if light else [tasks.c.head, tasks.c.doc]
+    statement = sa.select(*columns).order_by(tasks.c.created.desc())
     for name in ("id", "project", "user", "status"):
         wanted = body.get(name)
         if wanted and not any(str(one).startswith(("-", "__$")) for one in wanted):
             statement = statement.where(tasks.c[name].in_(wanted))
     rows = db.execute(statement.execution_options(yield_per=PIECE))
-    return (dict(doc) for doc in rows.scalars())
+    if light:
+        yield from (dict(head) for head in rows.scalars())
+        return
+    by_metric = any(one.startswith(METRICS) for one in query.names_used(body))
+    for some in rows.partitions():
+        docs = [documents.joined(row) for row in some]
+        if by_metric:
+            documents.add_metrics(db, docs)
+        yield from docs
 
 
 def _whole(db: sa.Connection, ids: list[str]) -> list[Json]:
@@ -319,7 +345,7 @@ def _whole(db: sa.Connection, ids: list[str]) -> list[Json]:
     for start in range(0, len(ids), 500):
         some = ids[start : start + 500]
         rows = db.execute(
-            sa.select(tasks.c.id, tasks.c.doc).where(tasks.c.id.in_(some))
+            sa.select(tasks.c.id, tasks.c.head, tasks.c.doc).where(tasks.c.id.in_(some))
         )
-        docs |= {row.id: dict(row.doc) for row in rows}
+        docs |= {row.id: documents.joined(row) for row in rows}
     return [docs[one] for one in ids]

@@ -161,7 +161,7 @@ def _shown(db: sa.Connection, doc: Json, last_seen: float) -> Json:
     }
     if doc.get("task"):
         task = db.execute(
-            sa.select(tasks.c.doc).where(tasks.c.id == doc["task"])
+            sa.select(tasks.c.head).where(tasks.c.id == doc["task"])
         ).scalar()
         if task is not None:
             shown["task"] = {

@@ -53,20 +53,25 @@ def upgrade() -> None:
         "queue_entries",
         sa.Column("task", sa.String, primary_key=True),
         sa.Column("queue", sa.String, nullable=False, index=True),
-        sa.Column("place", sa.Integer, nullable=False),
+        sa.Column("place", sa.BigInteger, nullable=False),
         sa.Column("added", sa.String, nullable=False),
     )
     op.create_table(
         "workers",
         sa.Column("id", sa.String, primary_key=True),
-        sa.Column("last_seen", sa.Float, nullable=False),
+        sa.Column("last_seen", sa.Double, nullable=False),
         sa.Column("doc", sa.JSON, nullable=False),
     )
     op.create_table(
         "logs",
-        sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
+        sa.Column(
+            "seq",
+            sa.BigInteger().with_variant(sa.Integer, "sqlite"),
+            primary_key=True,
+            autoincrement=True,
+        ),
         sa.Column("task", sa.String, nullable=False),
-        sa.Column("timestamp", sa.Integer, nullable=False),
+        sa.Column("timestamp", sa.BigInteger, nullable=False),
         sa.Column("worker", sa.String, nullable=False),
         sa.Column("level", sa.String, nullable=False),
         sa.Column("msg", sa.Text, nullable=False),
@@ -74,24 +79,34 @@ def upgrade() -> None:
     )
     op.create_table(
         "scalars",
-        sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
+        sa.Column(
+            "seq",
+            sa.BigInteger().with_variant(sa.Integer, "sqlite"),
+            primary_key=True,
+            autoincrement=True,
+        ),
         sa.Column("task", sa.String, nullable=False),
         sa.Column("metric", sa.String, nullable=False),
         sa.Column("variant", sa.String, nullable=False),
-        sa.Column("iter", sa.Integer, nullable=False),
-        sa.Column("timestamp", sa.Integer, nullable=False),
-        sa.Column("value", sa.Float, nullable=False),
+        sa.Column("iter", sa.BigInteger, nullable=False),
+        sa.Column("timestamp", sa.BigInteger, nullable=False),
+        sa.Column("value", sa.Double, nullable=False),
         sa.Index("scalars_by_series", "task", "metric", "variant", "iter"),
     )
     op.create_table(
         "reports",
-        sa.Column("seq", sa.Integer, primary_key=True, autoincrement=True),
+        sa.Column(
+            "seq",
+            sa.BigInteger().with_variant(sa.Integer, "sqlite"),
+            primary_key=True,
+            autoincrement=True,
+        ),
         sa.Column("task", sa.String, nullable=False),
         sa.Column("type", sa.String, nullable=False),
         sa.Column("metric", sa.String, nullable=False),
         sa.Column("variant", sa.String, nullable=False),
-        sa.Column("iter", sa.Integer, nullable=False),
-        sa.Column("timestamp", sa.Integer, nullable=False),
+        sa.Column("iter", sa.BigInteger, nullable=False),
+        sa.Column("timestamp", sa.BigInteger, nullable=False),
         sa.Column("doc", sa.JSON, nullable=False),
         sa.Index("reports_by_task", "task", "type", "metric", "variant", "iter"),
     )

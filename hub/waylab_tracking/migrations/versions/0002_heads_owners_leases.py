@@ -43,13 +43,13 @@ def upgrade() -> None:
         "popped",
         sa.Column("task", sa.String, primary_key=True),
         sa.Column("queue", sa.String, nullable=False),
-        sa.Column("until", sa.Float, nullable=False),
+        sa.Column("until", sa.Double, nullable=False),
     )
     op.create_table(
         "files",
         sa.Column("path", sa.String, primary_key=True),
         sa.Column("user", sa.String, nullable=False),
-        sa.Column("size_bytes", sa.Integer, nullable=False),
+        sa.Column("size_bytes", sa.BigInteger, nullable=False),
         sa.Column("created", sa.String, nullable=False),
     )
     _fill_heads()

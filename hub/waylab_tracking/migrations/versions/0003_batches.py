@@ -12,5 +12,5 @@ def upgrade() -> None:
     op.create_table(
         "batches",
         sa.Column("digest", sa.String, primary_key=True),
-        sa.Column("at", sa.Float, nullable=False, index=True),
+        sa.Column("at", sa.Double, nullable=False, index=True),
     )
