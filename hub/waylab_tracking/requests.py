@@ -255,7 +255,7 @@ class Sample(Request):
     metric: str | None = None
     variant: str | None = None
     iteration: int | None = None
-    scroll_id: str | None = Field(default=None, max_length=10_000)
+    scroll_id: str | None = Field(default=None, max_length=5_000)
     navigate_current_metric: bool | None = None
     navigate_earlier: bool | None = None
     next_iteration: bool | None = None

@@ -33,16 +33,16 @@ ENTER = """
 set -e
 mount --make-rprivate /
 mount -t tmpfs none "$1"
-mkdir "$1/upper" "$1/work" "$1/root"
-mount -t overlay none -o "lowerdir=/,upperdir=$1/upper,workdir=$1/work" "$1/root"
-mount -t proc proc "$1/root/proc"
-mount --rbind /dev "$1/root/dev"
+mkdir "$1/upper" "$1/work" "$1/whole"
+mount -t overlay none -o "lowerdir=/,upperdir=$1/upper,workdir=$1/work" "$1/whole"
+mount -t proc proc "$1/whole/proc"
+mount --rbind /dev "$1/whole/dev"
 for package in "$2"/*.deb; do
-  dpkg-deb --fsys-tarfile "$package" | tar -x --keep-directory-symlink -C "$1/root"
+  dpkg-deb --fsys-tarfile "$package" | tar -x --keep-directory-symlink -C "$1/whole"
 done
-cp "$1/root/usr/share/openssh/sshd_config" "$1/root/etc/ssh/"
-mkdir -p "$1/root/run/sshd"
-root="$1/root"
+cp "$1/whole/usr/share/openssh/sshd_config" "$1/whole/etc/ssh/"
+mkdir -p "$1/whole/run/sshd"
+root="$1/whole"
 shift 2
 ip link set lo up
 chroot "$root" sh -c 'id sshd >/dev/null 2>&1 || useradd -r -d /run/sshd sshd'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import pytest
@@ -25,6 +26,10 @@ NOT_ANSWERED = {
     "workers.get_stats",
 }
 IMAGE = "training_debug_image"
+BOUNDLESS, DEEP = (
+    base64.urlsafe_b64encode(text).decode()
+    for text in (b'[Infinity, "a", "b", true]', b"[" * 3000)
+)
 
 
 def _report(door: Door, task: str, kind: str, *places: tuple[int, str, str]) -> None:
@@ -94,7 +99,7 @@ def test_plots_of_a_metric_are_turned_together(ann: Door) -> None:
     assert [one["iter"] for one in iterations] == [2, 1]
 
 
-@pytest.mark.parametrize("scroll", ["x", "WzFd", "e30="])
+@pytest.mark.parametrize("scroll", ["x", "WzFd", "e30=", BOUNDLESS, DEEP])
 def test_a_place_that_no_server_gave_is_refused(ann: Door, scroll: str) -> None:
     task = ann.task()
     refused = ann.refused("events.next_plot_sample", task=task, scroll_id=scroll)
@@ -142,6 +147,9 @@ def test_projects_are_moved_and_merged_whole(ann: Door, bob: Door) -> None:
     assert moved["name"] == "new place/inner/deep"
     target = ann.call("projects.create", name="target")["id"]
     both = {"project": inner, "destination_project": target}
+    bobs = bob.call("projects.create", name="bob's place")["id"]
+    into = {"project": inner, "destination_project": bobs}
+    assert ann.refused("projects.merge", **into)[0] == 403
     assert bob.refused("projects.merge", **both)[0] == 403
     done = ann.call("projects.merge", project=inner, destination_project=target)
     assert done == {"moved_entities": 1, "moved_projects": 1}

@@ -16,7 +16,7 @@ from waylab_tracking.services.projects import rename, save
 @endpoint("projects.move")
 def move(call: Call) -> Json:
     """Move a project, with all below it, under another one or to the top."""
-    doc = documents.own_project(call, call.need("project"))
+    doc = _own_tree(call, call.need("project"))
     above = str(call.body.get("new_location") or "").strip("/")
     name = f"{above}/{doc['basename']}" if above else doc["basename"]
     moved = len(documents.subprojects(call.db, [doc["id"]]))
@@ -33,12 +33,12 @@ def merge(call: Call) -> Json:
 
     Without a destination that is the project above.
     """
-    doc = documents.own_project(call, call.need("project"))
+    doc = _own_tree(call, call.need("project"))
     target = call.body.get("destination_project") or doc["parent"]
     if not target:
         msg = "field 'destination_project' is required: no project is above this one"
         raise validation(msg)
-    into = documents.get_project(call.db, target)
+    into = documents.own_project(call, target)
     if f"{into['name']}/".startswith(f"{doc['name']}/"):
         msg = f"project {doc['name']} cannot be merged into itself or what is below it"
         raise validation(msg)
@@ -66,6 +66,14 @@ def make_public(call: Call) -> Json:
 def make_private(call: Call) -> Json:
     """Mark projects as this site's own."""
     return _set_company(call, COMPANY)
+
+
+def _own_tree(call: Call, project: object) -> Json:
+    """Give a project that the caller may change with all below it (403 otherwise)."""
+    doc = documents.own_project(call, project)
+    for one in documents.subprojects(call.db, [doc["id"]]):
+        documents.own_project(call, one)
+    return doc
 
 
 def _take_over(call: Call, table: sa.Table, doc: Json, into: Json) -> int:

@@ -94,7 +94,8 @@ def clear_scroll(call: Call) -> Json:
 
 def _open(call: Call, kind: str) -> tuple[Call, str, str, list[Place], Reader | None]:
     task = documents.require_reporter(call, call.need("task"))
-    metric, variant = str(call.body["metric"]), str(call.body.get("variant") or "")
+    metric = str(call.body["metric"])
+    variant = str(call.body.get("variant") or "") if kind == IMAGE else ""
     places = _places(call.db, task, kind)
     here = [one for one in places if (one.metric, one.variant) == (metric, variant)]
     wanted = call.body.get("iteration")
@@ -201,7 +202,7 @@ def _read(text: str) -> Reader:
     try:
         iteration, metric, variant, stays = json.loads(base64.urlsafe_b64decode(text))
         place = Place(int(iteration), str(metric), str(variant))
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
         msg = f"field 'scroll_id': {text[:100]!r} is none that this server gave"
         raise validation(msg) from error
     return Reader(place, bool(stays))
