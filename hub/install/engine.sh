@@ -15,6 +15,17 @@ need debootstrap debootstrap
 need gcc cc
 [ -e /usr/include/stdio.h ] || wanted="$wanted libc6-dev"
 [ -d /usr/lib/postgresql ] || have postgres || wanted="$wanted postgresql"
+# Tests of sessions unpack an SSH server for themselves. It is not installed: none is to
+# listen on this machine.
+sshd="$HOME/.cache/waylab/sshd"
+if [ ! -d "$sshd" ] && [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null 2>&1; then
+  part=$(mktemp -d)
+  if { apt-get update && cd "$part" &&
+    apt-get download openssh-server openssh-sftp-server libwrap0; } >/dev/null 2>&1; then
+    mkdir -p "${sshd%/*}" && mv "$part" "$sshd"
+  fi
+  cd - >/dev/null 2>&1 || true
+fi
 [ -n "$wanted" ] || exit 0
 
 if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null 2>&1; then

@@ -19,6 +19,7 @@ from waylab_hub.errors import ControlError, StartError
 from waylab_hub.places import proxy_command, templates_root
 from waylab_hub.programs import BOARD, TRACKING, board_url, tracking_url
 from waylab_hub.reachable import check_reachable
+from waylab_hub.server_checks import server_checks
 from waylab_hub.settings import Environment
 from waylab_site.errors import SiteError, StateError
 from waylab_site.inventory import GIB, this_machine
@@ -49,6 +50,7 @@ def examine(root: Path, environment: Environment) -> Iterator[Check]:
     yield _guarded("site", lambda: _site(state))
     yield _accounts(state, environment)
     yield from engine_checks(state)
+    yield from _clearml(state)
     yield from _running(state, environment)
 
 
@@ -139,6 +141,25 @@ def _site(state: State) -> str:
     nodes = ", ".join(node.name for node in site.nodes)
     queues = ", ".join(queue.name for queue in site.queues)
     return f"{state.site_file} (nodes {nodes}; queues {queues})"
+
+
+def _clearml(state: State) -> Iterator[Check]:
+    """Look at the ClearML Server that the site names, if it names one."""
+    try:
+        tracking = load(state.site_file, this_machine()).tracking
+    except SiteError:
+        return  # The site's own check says so.
+    if tracking.api_url is None:
+        return
+    path = state.secrets / "clearml.json"
+    try:
+        keys = json.loads(path.read_text(encoding="utf-8"))
+        pair = str(keys["access_key"]), str(keys["secret_key"])
+    except (OSError, ValueError, KeyError, TypeError):
+        text = f"{path} must hold the service user's access_key and secret_key."
+        yield Check("ClearML", Verdict.BAD, text)
+        return
+    yield from server_checks(tracking, pair)
 
 
 def _accounts(state: State, environment: Environment) -> Check:

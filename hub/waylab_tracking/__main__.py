@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import logging
 import os
 import sys
@@ -28,6 +29,12 @@ def main(wrap: Callable[[ASGIApp], ASGIApp] | None = None) -> int:
         logging.getLogger(quiet).setLevel(logging.WARNING)
     # What users store is for the server alone to read.
     os.umask(0o077)
+    given = argparse.ArgumentParser(prog="waylab_tracking")
+    given.add_argument(
+        "--strict", action="store_true", help="Be as an open ClearML Server is."
+    )
+    if given.parse_args().strict:
+        os.environ["WAYLAB_TRACKING_STRICT"] = "true"
     try:
         settings = TrackingSettings()
     except ValidationError as error:

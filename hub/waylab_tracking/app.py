@@ -31,6 +31,7 @@ from waylab_tracking.moment import new_id
 from waylab_tracking.pages import Pages
 from waylab_tracking.registry import ENDPOINTS, Call, dispatch
 from waylab_tracking.settings import TrackingSettings
+from waylab_tracking.strict import refuse_extension
 
 logger = logging.getLogger(__name__)
 
@@ -60,8 +61,11 @@ MAX_BODY_BYTES = 64 * 1024 * 1024
 class Api:
     """Answers `/{service}.{action}`, whatever the version in front and the method."""
 
-    def __init__(self, database: Database, identity: Identity, links: Links) -> None:
-        """Nothing is done before the first request."""
+    def __init__(
+        self, database: Database, identity: Identity, links: Links, *, strict: bool
+    ) -> None:
+        """Nothing is done before the first request; `strict`: without extensions."""
+        self._strict = strict
         self._database = database
         self._identity = identity
         self._links = links
@@ -111,6 +115,8 @@ class Api:
         )
 
     async def _call(self, request: Request, name: str) -> dict[str, Any]:
+        if self._strict:
+            refuse_extension(name, request)
         if name not in ENDPOINTS:
             logger.warning("No such endpoint: %s", name)
             raise ApiError(404, 0, f"Unable to find endpoint {name}")
@@ -223,7 +229,7 @@ class Server:
         )
         self.database = Database(settings.state / "tracking.sqlite")
         links = Links(settings)
-        self._api = Api(self.database, self.identity, links)
+        self._api = Api(self.database, self.identity, links, strict=settings.strict)
         self._silence_seconds = settings.silence_seconds
         self._files = FileServer(settings.state / "files", self.database, self.identity)
         self._pages = Pages(settings, self.database, self.identity)

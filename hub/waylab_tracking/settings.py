@@ -31,6 +31,10 @@ class TrackingSettings(BaseSettings):
         description="Whether agents get tokens of jobs; else `system` alone does, and "
         "a board hands them out.",
     )
+    strict: bool = Field(
+        default=False,
+        description="Whether every extension is off, as on an open ClearML Server.",
+    )
     silence_seconds: float = Field(
         default=7200.0,
         gt=0,

@@ -29,10 +29,11 @@ class AnswersGetLost(BoardClient):
     hangs = False
 
     async def take(self, lease: str, taker: str) -> Lease:
+        # Whoever gives up while the board works has lost the answer, too.
+        is_first, self.lost = not self.lost, True
         taken = await super().take(lease, taker)
-        if self.lost:
+        if not is_first:
             return taken
-        self.lost = True
         if self.hangs:
             await asyncio.Event().wait()
         msg = "the answer got lost"

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+from tests.waylab_tracking import session_world
 from tests.waylab_tracking.door import Door
 from tests.waylab_tracking.sdk import Sdk
 
@@ -97,3 +99,14 @@ def test_a_session_is_asked_for_begun_listed_and_shut_down(
         ("stopped", ""),
         ("in_progress", "stopping"),
     )
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.skipif(
+    not session_world.is_possible(),
+    reason="needs root, and the packages of an SSH server (hub/install/engine.sh)",
+)
+def test_a_session_s_jupyterlab_is_reached_over_ssh(tmp_path: Path) -> None:
+    found = session_world.run_apart(tmp_path / "apart")
+
+    assert found == {"jupyter": True, "end": "stopped", "violations": []}

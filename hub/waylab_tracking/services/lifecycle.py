@@ -107,7 +107,7 @@ def dequeue_many(call: Call) -> Json:
 @endpoint("tasks.reset_many")
 def reset_many(call: Call) -> Json:
     """Make several tasks drafts again."""
-    return for_each(call, reset)
+    return for_each(call, _reset_one)
 
 
 @endpoint("tasks.publish_many")
@@ -183,6 +183,11 @@ def reset(call: Call) -> Json:
     ]
     documents.save_task(call.db, doc)
     return {"updated": 1, "dequeued": {"removed": dequeued}, "fields": fields}
+
+
+def _reset_one(call: Call) -> Json:
+    answer = reset(call)
+    return {**answer, "dequeued": bool(answer["dequeued"]["removed"])}
 
 
 def _end(call: Call, doc: Json, status: str) -> Json:

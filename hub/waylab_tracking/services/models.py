@@ -13,6 +13,7 @@ from waylab_tracking.identity import COMPANY
 from waylab_tracking.moment import new_id, now
 from waylab_tracking.registry import Call, Json, endpoint, for_each
 from waylab_tracking.services import documents, events
+from waylab_tracking.shapes import shaped
 
 EDITABLE = (
     "name",
@@ -145,7 +146,7 @@ def set_ready(call: Call) -> Json:
 @endpoint("models.publish_many")
 def publish_many(call: Call) -> Json:
     """Publish several models."""
-    return _many(call, set_ready)
+    return _many(call, lambda one: {"updated": bool(set_ready(one)["updated"])})
 
 
 @endpoint("models.delete_many")
@@ -182,8 +183,7 @@ def add_or_update_metadata(call: Call) -> Json:
     """Set metadata entries."""
     doc = _own(call)
     given = {str(one["key"]): dict(one) for one in call.need("metadata")}
-    for one in given.values():
-        one.pop("method", None)
+    given = shaped("metadata", given)
     old = {} if call.body.get("replace_metadata") else doc["metadata"]
     doc["metadata"] = {**old, **given}
     documents.save_model(call.db, doc)
@@ -237,8 +237,8 @@ def _take_fields(call: Call, doc: Json) -> Json:
     changed: Json = {}
     for name in EDITABLE:
         if call.body.get(name) is not None:
-            doc[name] = changed[name] = call.body[name]
-    metadata = doc["metadata"]
-    if isinstance(metadata, list):
-        doc["metadata"] = {str(one["key"]): one for one in metadata}
+            value = call.body[name]
+            if name == "metadata" and isinstance(value, list):
+                value = {str(one["key"]): one for one in value}
+            doc[name] = changed[name] = shaped(name, value)
     return changed

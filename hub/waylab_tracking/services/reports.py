@@ -21,24 +21,34 @@ END = "end"
 BEGIN = "-1"
 
 
-@endpoint("events.get_task_plots", "events.get_multi_task_plots", takes=requests.Series)
+@endpoint("events.get_task_plots", takes=requests.Series)
 def get_task_plots(call: Call) -> Json:
     """Give the last plots of each variant."""
-    several = call.body.get("tasks")
-    wanted = list(several) if several else [call.need("task")]
-    found = last_reports(call.db, wanted, PLOT, call.body.get("iters") or 1)
-    if call.body.get("scroll_id"):
-        found = []
-    count = {"returned": len(found), "total": len(found), "scroll_id": END}
-    if several is None:
-        return {"plots": found, **count}
+    found = _last_plots(call, [call.need("task")])
+    return {"plots": found, **_whole(found)}
+
+
+@endpoint("events.get_multi_task_plots", takes=requests.Series)
+def get_multi_task_plots(call: Call) -> Json:
+    """Give the last plots of each variant that several tasks have."""
+    found = _last_plots(call, call.need("tasks"))
     plots: Json = {}
     for one in found:
         metric = plots.setdefault(one["metric"], {})
         by_task = metric.setdefault(one["variant"], {}).setdefault(one["task"], {})
         line = by_task.setdefault(str(one["iter"]), {"name": "", "plots": []})
         line["plots"].append(one)
-    return {"plots": plots, **count}
+    return {"plots": plots, **_whole(found)}
+
+
+def _last_plots(call: Call, wanted: list[str]) -> list[Json]:
+    if call.body.get("scroll_id"):
+        return []
+    return last_reports(call.db, wanted, PLOT, call.body.get("iters") or 1)
+
+
+def _whole(found: list[Json]) -> Json:
+    return {"returned": len(found), "total": len(found), "scroll_id": END}
 
 
 @endpoint("events.debug_images", takes=requests.Series)

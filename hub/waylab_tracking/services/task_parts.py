@@ -9,6 +9,7 @@ from waylab_tracking.access import Role
 from waylab_tracking.errors import invalid_status
 from waylab_tracking.registry import Call, Json, endpoint
 from waylab_tracking.services import documents
+from waylab_tracking.shapes import shaped
 
 
 @endpoint("tasks.edit_hyper_params", takes=requests.HyperParams)
@@ -20,9 +21,7 @@ def edit_hyper_params(call: Call) -> Json:
     given: dict[str, dict[str, Any]] = {}
     for item in call.need("hyperparams"):
         items = given.setdefault(str(item.get("section") or "Args"), {})
-        items[str(item["name"])] = {
-            name: value for name, value in item.items() if name != "method"
-        }
+        items[str(item["name"])] = shaped("param", item)
     old: dict[str, Any] = {} if mode == "all" else doc["hyperparams"]
     for section, items in given.items():
         kept = {} if mode == "section" else old.get(section) or {}
@@ -64,8 +63,7 @@ def edit_configuration(call: Call) -> Json:
     doc = documents.own_task(call)
     _require_draft(call, doc)
     given = {
-        str(item["name"]): {k: v for k, v in item.items() if k != "method"}
-        for item in call.need("configuration")
+        str(item["name"]): shaped("item", item) for item in call.need("configuration")
     }
     # "none" says so in words.
     replace = call.body.get("replace_configuration") not in (None, False, "none", "")
@@ -110,12 +108,12 @@ def set_requirements(call: Call) -> Json:
 def add_or_update_artifacts(call: Call) -> Json:
     """Add artifacts, or replace those of the same key and mode."""
     doc = documents.own_task(call)
+    items = [shaped("artifact", one) for one in call.need("artifacts")]
     given = {
-        (one["key"], one.get("mode") or "output"): one for one in call.need("artifacts")
+        (one["key"], mode): {**one, "mode": mode}
+        for one in items
+        for mode in [one.get("mode") or "output"]
     }
-    for one in given.values():
-        one.pop("method", None)
-        one["mode"] = one.get("mode") or "output"
     kept = [
         one
         for one in doc["execution"].get("artifacts") or []

@@ -13,12 +13,13 @@ from waylab_tracking.database import (
     models,
     tasks,
 )
-from waylab_tracking.errors import invalid_status, validation
+from waylab_tracking.errors import invalid_status
 from waylab_tracking.identity import COMPANY
 from waylab_tracking.moment import new_id, now
 from waylab_tracking.narrowing import narrow
 from waylab_tracking.registry import Call, Json, endpoint, for_each
 from waylab_tracking.services import documents, events, waiting
+from waylab_tracking.shapes import shaped
 
 EDITABLE = (
     "name",
@@ -118,8 +119,9 @@ def clone(call: Call) -> Json:
     if "new_task_comment" in body:
         doc["comment"] = body["new_task_comment"] or ""
     for part in ("hyperparams", "configuration"):
-        doc[part] |= body.get(f"new_task_{part}") or {}
-    doc["container"] = body.get("new_task_container") or doc["container"]
+        doc[part] |= shaped(part, body.get(f"new_task_{part}")) or {}
+    container = shaped("container", body.get("new_task_container"))
+    doc["container"] = container or doc["container"]
     doc["models"]["input"] = list(source["models"]["input"])
     doc["output"]["destination"] = source["output"].get("destination")
     doc["execution"]["artifacts"] = [
@@ -157,30 +159,47 @@ def delete_many(call: Call) -> Json:
     return for_each(call, delete)
 
 
-@endpoint("tasks.archive", "tasks.archive_many")
+@endpoint("tasks.archive")
 def archive(call: Call) -> Json:
     """Put tasks out of sight."""
-    return _set_archived(call, archived=True)
+    return {"archived": _set_archived(call, "tasks", archived=True)}
 
 
-@endpoint("tasks.unarchive", "tasks.unarchive_many")
+@endpoint("tasks.unarchive")
 def unarchive(call: Call) -> Json:
     """Bring tasks back."""
-    return _set_archived(call, archived=False)
+    return {"unarchived": _set_archived(call, "tasks", archived=False)}
 
 
-def _set_archived(call: Call, *, archived: bool) -> Json:
-    done = []
-    many = "ids" in call.body
-    for task in call.body.get("ids") or call.need("tasks"):
+@endpoint("tasks.archive_many")
+def archive_many(call: Call) -> Json:
+    """Put several tasks out of sight; a refusal of one leaves the others alone."""
+    return _archive_each(call, "archived", archived=True)
+
+
+@endpoint("tasks.unarchive_many")
+def unarchive_many(call: Call) -> Json:
+    """Bring several tasks back."""
+    return _archive_each(call, "unarchived", archived=False)
+
+
+def _archive_each(call: Call, word: str, *, archived: bool) -> Json:
+    def one(each: Call) -> Json:
+        _set_archived(each.like(ids=[each.body["task"]]), "ids", archived=archived)
+        return {word: True}
+
+    return for_each(call, one)
+
+
+def _set_archived(call: Call, field: str, *, archived: bool) -> int:
+    wanted = call.need(field)
+    for task in wanted:
         doc = documents.get_task(call.db, task)
         documents.require_owner(call.who, doc)
         rest = [tag for tag in doc["system_tags"] if tag != "archived"]
         doc["system_tags"] = [*rest, "archived"] if archived else rest
         documents.save_task(call.db, doc)
-        done.append({"id": task, "archived" if archived else "unarchived": True})
-    word = "archived" if archived else "unarchived"
-    return {"succeeded": done, "failed": []} if many else {word: len(done)}
+    return len(wanted)
 
 
 def _fresh(call: Call) -> Json:
@@ -227,15 +246,12 @@ def _take_fields(call: Call, doc: Json) -> Json:
     for name in EDITABLE:
         if name not in body or body[name] is None:
             continue
-        value = body[name]
+        value = shaped(name, body[name])
         if name == "name":
             documents.require_name(value, "task")
         if name == "output_dest":
             doc["output"]["destination"] = value
         elif name in ("script", "execution", "container", "models"):
-            if not isinstance(value, dict):
-                msg = f"{name} must be an object"
-                raise validation(msg)
             doc[name] = {**doc[name], **value}
         else:
             doc[name] = value

@@ -1,0 +1,1 @@
+"""Copies what a ClearML-compatible server keeps to another, by the public API alone."""

@@ -1,0 +1,25 @@
+"""What of ours is off where the server must behave as an open ClearML Server does."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+
+from waylab_tracking.callers import IMPERSONATE
+from waylab_tracking.errors import ApiError
+
+SERVICE = "waylab."
+EXTENSIONS = frozenset(
+    {"workers.get_runtime_properties", "workers.set_runtime_properties"}
+)
+
+
+def refuse_extension(name: str, request: Request) -> None:
+    """Refuse what an open server does not have (400).
+
+    Raises:
+        ApiError: the endpoint is an extension, or the caller acts for another.
+    """
+    if name.startswith(SERVICE) or name in EXTENSIONS:
+        raise ApiError(400, 0, f"Invalid request path /{name}")
+    if IMPERSONATE in request.headers:
+        raise ApiError(400, 0, "Nobody acts for others on this server")
