@@ -78,9 +78,9 @@ def run(setting: Setting) -> Report:
         f"HTTP: {BATCHES} batches of {BATCH} points (MLflow's limit for one) of ten "
         "curves, or of console lines, each batch one request. MLflow has no console: "
         "its peer for lines is a batch of tags, 100 at once.",
-        f"SDK: {SDK_POINTS} points in a loop, `report_scalar` and a flush beside "
-        "`log_metric(synchronous=False)` and a flush; imports and the run's start "
-        "are not counted.",
+        f"SDK: {SDK_POINTS} points in a loop, `report_scalar` until the server shows "
+        "all beside `log_metric(synchronous=False)` and a flush; imports and the "
+        "run's start are not counted.",
     ]
     return report
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -224,3 +225,63 @@ def test_tags_and_parents_of_all_tasks_are_listed(ann: Door, project: str) -> No
     assert [one["name"] for one in parents] == numbered(24)
     assert {"even", "odd"} <= set(everywhere)
     ann.call("tasks.delete", task=clone)
+
+
+@pytest.mark.parametrize(
+    "order", ["-last_update", "last_update", "-completed", "completed", "created"]
+)
+def test_what_the_database_orders_is_in_the_order_of_the_documents(
+    ann: Door, order: str
+) -> None:
+    project = ann.call("projects.create", name=f"ordered by {order}", description="")
+    made = [ann.task(f"ordered {n}", project=project["id"]) for n in range(6)]
+    for task in (made[4], made[1]):
+        ann.call("tasks.started", task=task)
+        ann.call("tasks.completed", task=task)
+
+    whole = ann.call("tasks.get_all", project=[project["id"]], order_by=[order])
+    first, second = (
+        ann.call(
+            "tasks.get_all",
+            project=[project["id"]],
+            order_by=[order],
+            only_fields=["name"],
+            page=page,
+            page_size=3,
+        )
+        for page in (0, 1)
+    )
+
+    field = order.lstrip("-")
+    expected = sorted(
+        sorted(whole["tasks"], key=lambda one: one["created"], reverse=True),
+        key=lambda one: one.get(field) or "",
+        reverse=order.startswith("-"),
+    )
+    ids = [one["id"] for one in expected]
+    assert [one["id"] for one in whole["tasks"]] == ids
+    assert [one["id"] for one in first["tasks"] + second["tasks"]] == ids
+
+
+@pytest.mark.parametrize(
+    ("pattern", "names"),
+    [
+        ("MODEL_b 50", ["Model_B 50% \\ done"]),
+        (r"50% \\ done", ["Model_B 50% \\ done"]),
+        ("ski", ["\N{LATIN SMALL LETTER LONG S}\N{KELVIN SIGN}i", "Ski"]),
+        (r"^ski$", ["\N{LATIN SMALL LETTER LONG S}\N{KELVIN SIGN}i", "Ski"]),
+    ],
+)
+def test_names_are_found_whatever_their_case_and_signs(
+    ann: Door, pattern: str, names: list[str]
+) -> None:
+    title = f"signs of {sha256(pattern.encode()).hexdigest()}"
+    project = ann.call("projects.create", name=title, description="")["id"]
+    every = {*names, "ModelxB 50", "skate"}
+    for name in every:
+        ann.task(name, project=project, tags=['a "tag" of %'])
+    query = {"project": [project], "name": pattern, "tags": ['a "tag" of %']}
+
+    found = ann.call("tasks.get_all", **query)["tasks"]
+
+    assert {one["name"] for one in found} == set(names)

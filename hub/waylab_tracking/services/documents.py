@@ -266,14 +266,14 @@ def require_name(name: Any, what: str) -> str:
     return name
 
 
-def find(body: Json, docs: Iterable[Json], *, newest_first: bool = False) -> list[Json]:
+def find(body: Json, docs: Iterable[Json], *, in_order: bool = False) -> list[Json]:
     """Filter, order and page documents as a `get_all` asks.
 
     Documents that come in the wanted order are taken only as far as the page goes.
     """
     found = (doc for doc in docs if query.matches(doc, body))
     order = body.get("order_by")
-    ordered = not order or (newest_first and order == ["-created"])
+    ordered = in_order or not order
     shown = query.page(list(islice(found, query.end(body) if ordered else None)), body)
     if (ids := body.get("id")) and not body.get("order_by"):
         shown.sort(key=lambda doc: ids.index(doc["id"]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -15,6 +16,7 @@ from waylab_tracking.database import (
 from waylab_tracking.errors import invalid_status
 from waylab_tracking.identity import COMPANY
 from waylab_tracking.moment import new_id, now
+from waylab_tracking.narrowing import narrow
 from waylab_tracking.registry import Call, Json, endpoint, for_each
 from waylab_tracking.services import documents, events, waiting
 from waylab_tracking.shapes import shaped
@@ -71,8 +73,10 @@ def get_all(call: Call) -> Json:
     if body.get("project") and body.get("include_subprojects"):
         body["project"] = documents.subprojects(call.db, body["project"])
     light = query.names_used(body) <= LIGHT
-    found = _candidates(call.db, body, light=light)
-    shown = documents.find(body, found, newest_first=True)
+    columns = [tasks.c.head] if light else [tasks.c.head, tasks.c.doc]
+    statement, in_order = narrow(sa.select(*columns), body)
+    found = _candidates(call.db, body, statement, light=light)
+    shown = documents.find(body, found, in_order=in_order)
     fields = body.get("only_fields")
     if light and not (fields and set(fields) <= LIGHT):
         shown = _whole(call.db, [doc["id"] for doc in shown])
@@ -320,14 +324,10 @@ def _delete(call: Call, doc: Json) -> Json:
     }
 
 
-def _candidates(db: sa.Connection, body: Json, *, light: bool) -> Iterator[Json]:
-    """Give the tasks that the indexed columns leave, newest first."""
-    columns = [tasks.c.head] if light else [tasks.c.head, tasks.c.doc]
-    statement = sa.select(*columns).order_by(tasks.c.created.desc())
-    for name in ("id", "project", "user", "status"):
-        wanted = body.get(name)
-        if wanted and not any(str(one).startswith(("-", "__$")) for one in wanted):
-            statement = statement.where(tasks.c[name].in_(wanted))
+def _candidates(
+    db: sa.Connection, body: Json, statement: sa.Select[Any], *, light: bool
+) -> Iterator[Json]:
+    """Give the tasks that a statement finds, as heads or as whole documents."""
     rows = db.execute(statement.execution_options(yield_per=PIECE))
     if light:
         yield from (dict(head) for head in rows.scalars())
