@@ -173,11 +173,11 @@ def test_an_unreadable_file_is_named(tmp_path: Path) -> None:
         ),
         (
             '[[profiles]]\nname = "a"\ntitle = "A"\nimages = ["lab"]\n',
-            "there is no image 'lab'. Add a [[images]].",
+            "there is no image 'lab'. Name one of 'lab-small'.",
         ),
         (
             '[[queues]]\nname = "a"\nimage = "lab"\n',
-            "there is no image 'lab'. Add a [[images]].",
+            "there is no image 'lab'. Name one of 'lab-small'.",
         ),
         (
             '[[profiles]]\nname="a"\ntitle="A"\ngpus=2\nmax_gpus=1\n',
