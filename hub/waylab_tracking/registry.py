@@ -10,7 +10,9 @@ import sqlalchemy as sa
 
 from waylab_tracking.access import ROLES
 from waylab_tracking.errors import ApiError, forbidden, validation
+from waylab_tracking.fencing import FENCED, Origin, check
 from waylab_tracking.identity import Identity, Principal
+from waylab_tracking.pulse import Pulse
 from waylab_tracking.requests import Request, read
 
 Json = dict[str, Any]
@@ -18,8 +20,11 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Call:
-    """One request as a handler sees it; `lines` are those of a batch, and `digest`
-    tells this batch from others."""
+    """One request as a handler sees it.
+
+    `lines` are those of a batch, and `digest` tells this batch from others. `origin`
+    is where the request comes from, `pulse` hears of runs.
+    """
 
     db: sa.Connection
     who: Principal
@@ -27,6 +32,8 @@ class Call:
     identity: Identity
     lines: tuple[Json, ...] = field(default=())
     digest: str = ""
+    origin: Origin = field(default=Origin())
+    pulse: Pulse = field(default_factory=Pulse)
 
     def need(self, name: str) -> Any:
         """Give a field that must be there (400/800 otherwise)."""
@@ -75,6 +82,8 @@ def dispatch(name: str, call: Call) -> Json:
         msg = f"{name} is not for the role {call.who.role.value}"
         raise forbidden(msg)
     body = call.body if call.lines else read(found.takes, call.body)
+    if name in FENCED:
+        check(call.db, call.origin, body, call.lines)
     return found.handler(replace(call, body=body))
 
 

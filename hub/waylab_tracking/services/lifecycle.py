@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from waylab_tracking import executions, fencing, requests
 from waylab_tracking.access import Role
 from waylab_tracking.errors import invalid_status
 from waylab_tracking.moment import now
 from waylab_tracking.registry import Call, Json, endpoint, for_each
-from waylab_tracking.services import documents, events, waiting
+from waylab_tracking.services import documents, events, once, waiting
 
 ENQUEUED_FROM = ("created", "stopped", "failed")
 STARTED_FROM = ("created", "queued", "stopped", "failed", "in_progress")
@@ -20,10 +21,14 @@ ENDED_FROM = {
 }
 
 
-@endpoint("tasks.enqueue")
+@endpoint("tasks.enqueue", takes=requests.Enqueuing)
 def enqueue(call: Call) -> Json:
-    """Put a task at the end of a queue."""
+    """Put a task at the end of a queue; once for each key, if one is given."""
     doc = documents.own_task(call)
+    key = call.body.get("idempotency_key")
+    if key and once.is_used(call, key):
+        watched = waiting.is_watched(call.db, doc["execution"].get("queue") or "")
+        return {"queued": 1, "updated": 0, "fields": {}, "queue_watched": watched}
     if name := call.body.get("queue_name"):
         queue = waiting.queue_by_name(call.db, name)
     else:
@@ -38,14 +43,23 @@ def enqueue(call: Call) -> Json:
     fields["execution.queue"] = queue["id"]
     documents.save_task(call.db, doc)
     waiting.append(call.db, queue, doc["id"])
+    executions.forgive(call.db, doc["id"])
+    if key:
+        once.keep(call, key)
     watched = waiting.is_watched(call.db, queue["id"])
     return {"queued": 1, "updated": 1, "fields": fields, "queue_watched": watched}
 
 
-@endpoint("tasks.enqueue_many")
+@endpoint("tasks.enqueue_many", takes=requests.Enqueuing)
 def enqueue_many(call: Call) -> Json:
     """Put several tasks at the end of a queue."""
-    return for_each(call, enqueue)
+    key = call.body.get("idempotency_key")
+
+    def one(each: Call) -> Json:
+        own = {"idempotency_key": f"{key} {each.body['task']}"} if key else {}
+        return enqueue(each.like(**{**each.body, **own}))
+
+    return for_each(call, one)
 
 
 @endpoint("tasks.dequeue")
@@ -66,12 +80,23 @@ def dequeue(call: Call) -> Json:
 def started(call: Call) -> Json:
     """A worker has begun."""
     doc = documents.own_task(call)
+    host, named = call.origin.host, call.origin.execution
     if doc["status"] == "in_progress":
+        if not named:
+            fencing.refuse_given_up(call.db, call.origin, doc["id"])
         return {"updated": 0, "started": 0, "fields": {}}
     # An agent starts what it claimed: an abort in between is not overruled.
     agent = call.who.role is Role.AGENT
     _require(call, doc, ("queued",) if agent else STARTED_FROM, "in_progress")
     waiting.remove(call.db, doc["id"])
+    queue = doc["execution"].get("queue") or ""
+    if doc["status"] != "queued":
+        queue = ""
+        executions.renew(call.db, doc["id"])
+    chosen = named if agent else None
+    executions.begin(call.db, doc["id"], queue, named=chosen, ours=agent)
+    executions.lift(call.db, doc["id"], host)
+    call.pulse.begin(doc["id"], host)
     fields = _set_status(call, doc, "in_progress")
     doc["started"] = fields["started"] = now()
     doc.pop("completed", None)
@@ -157,6 +182,7 @@ def ping(call: Call) -> Json:
     """A task lives."""
     doc = documents.own_task(call)
     documents.save_task(call.db, doc)
+    call.pulse.note(doc["id"], call.origin.host)
     return {}
 
 
@@ -169,6 +195,7 @@ def reset(call: Call) -> Json:
         raise invalid_status(msg)
     dequeued = waiting.remove(call.db, doc["id"])
     events.clear(call.db, doc["id"])
+    executions.renew(call.db, doc["id"])
     fields = _set_status(call, doc, "created")
     for name in ("started", "completed", "published", "active_duration"):
         doc.pop(name, None)

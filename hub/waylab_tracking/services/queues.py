@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from waylab_tracking import requests
+from waylab_tracking.access import Role
 from waylab_tracking.database import queues
 from waylab_tracking.errors import (
     ApiError,
@@ -168,6 +169,8 @@ def remove_task(call: Call) -> Json:
     queue = waiting.queue_by_id(call.db, call.need("queue"))
     doc = documents.own_task(call)
     removed = waiting.remove(call.db, doc["id"], queue["id"])
+    if removed and call.who.role is Role.AGENT:
+        waiting.pop(call.db, doc["id"], queue["id"])
     if removed and call.body.get("update_task_status"):
         doc["status"] = "created"
         documents.save_task(call.db, doc)

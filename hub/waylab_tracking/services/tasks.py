@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from waylab_tracking import query, requests
+from waylab_tracking import executions, query, requests
 from waylab_tracking.database import (
     models,
     tasks,
@@ -313,6 +313,7 @@ def _delete(call: Call, doc: Json) -> Json:
     }
     waiting.remove(call.db, task)
     events.clear(call.db, task)
+    executions.forget(call.db, task)
     call.db.execute(tasks.delete().where(tasks.c.id == task))
     children = call.db.execute(
         sa.select(sa.func.count()).where(models.c.task == task)

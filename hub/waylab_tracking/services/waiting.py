@@ -6,6 +6,7 @@ import time
 
 import sqlalchemy as sa
 
+from waylab_tracking import executions
 from waylab_tracking.database import entries, popped, queues, tasks, workers
 from waylab_tracking.errors import ApiError, invalid_queue
 from waylab_tracking.moment import now
@@ -56,6 +57,7 @@ def append(db: sa.Connection, queue: Json, task: str) -> None:
             task=task, queue=queue["id"], place=(last or 0) + 1, added=now()
         )
     )
+    executions.renew(db, task, str(queue["id"]))
 
 
 def refuse_if_waiting(db: sa.Connection, task: str) -> None:
@@ -89,8 +91,7 @@ def pop(db: sa.Connection, task: str, queue: str) -> None:
 def give_back_overdue(db: sa.Connection, at: float | None = None) -> list[str]:
     """Put popped tasks that nobody has begun back at the head of their queues."""
     due = popped.c.until <= (time.time() if at is None else at)
-    rows = db.execute(sa.select(popped).where(due)).all()
-    db.execute(popped.delete().where(due))
+    rows = db.execute(popped.delete().where(due).returning(popped)).all()
     given = []
     for row in rows:
         task, queue = row.task, row.queue

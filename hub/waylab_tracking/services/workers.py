@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
-from waylab_tracking import requests
+from waylab_tracking import fencing, requests
 from waylab_tracking.database import queues, tasks, users, workers
 from waylab_tracking.errors import ApiError
 from waylab_tracking.identity import COMPANY
@@ -56,9 +56,12 @@ def status_report(call: Call) -> Json:
     except ApiError:
         register(call)
         doc = _get(call, worker)
-    doc["task"] = body.get("task")
-    if doc["task"]:
-        _note_worker(call.db, doc["task"], worker)
+    doc["task"] = task = body.get("task")
+    if task and fencing.is_given_up(call.db, call.origin, task):
+        doc["task"] = None
+    elif task:
+        call.pulse.note(task, call.origin.host)
+        _note_worker(call.db, task, worker)
     if body.get("queues") is not None:
         doc["queues"] = list(body["queues"])
     doc["queue"] = body.get("queue")
