@@ -148,6 +148,7 @@ def _tracking(blueprint: Blueprint) -> Program:
         "PUBLIC_URL": web_url(ports),
         "SYSTEM_KEY_FILE": str(state.secrets / SYSTEM_KEYS),
         "AGENTS_GET_TOKENS": "false",
+        "ON_LOST": json.dumps(_loss_rules(blueprint.site)),
         "OAUTH_CLIENT_ID": TRACKING_CLIENT,
         "OAUTH_CLIENT_SECRET_FILE": str(state.secret_file("oauth-secret")),
         # Without a host: whatever name the browser knows the hub by stays in use.
@@ -164,6 +165,13 @@ def _tracking(blueprint: Blueprint) -> Program:
         folder=state.tracking,
         log=state.log(TRACKING),
     )
+
+
+def _loss_rules(site: Site) -> dict[str, dict[str, str | int]]:
+    return {
+        queue.name: {"action": queue.on_lost.value, "requeues": queue.requeues}
+        for queue in site.queues
+    }
 
 
 def _hub(blueprint: Blueprint) -> Program:
