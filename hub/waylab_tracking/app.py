@@ -68,11 +68,12 @@ class Api:
         identity: Identity,
         links: Links,
         pulse: Pulse,
-        *,
-        strict: bool,
+        settings: TrackingSettings,
     ) -> None:
-        """Nothing is done before the first request; `strict`: without extensions."""
-        self._strict = strict
+        """Nothing is done before the first request."""
+        self._strict = settings.strict
+        # An open server has no rules.
+        self._rules = {} if settings.strict else settings.on_lost
         self._database = database
         self._identity = identity
         self._links = links
@@ -136,7 +137,7 @@ class Api:
         def work(db: sa.Connection) -> dict[str, Any]:
             who = by_header(request, db, self._identity, keys=name == "auth.login")
             call = Call(db, who, body, self._identity, lines, digest, origin)
-            return dispatch(name, replace(call, pulse=self._pulse))
+            return dispatch(name, replace(call, pulse=self._pulse, rules=self._rules))
 
         return await self._database.run(work)
 
@@ -242,9 +243,7 @@ class Server:
         self.database = Database(settings.state / "tracking.sqlite")
         links = Links(settings)
         pulse = Pulse()
-        self._api = Api(
-            self.database, self.identity, links, pulse, strict=settings.strict
-        )
+        self._api = Api(self.database, self.identity, links, pulse, settings)
         self._sweeper = Sweeper(self.database, pulse, settings)
         self._files = FileServer(settings.state / "files", self.database, self.identity)
         self._pages = Pages(settings, self.database, self.identity)

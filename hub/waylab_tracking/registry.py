@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from waylab_tracking.fencing import FENCED, Origin, check
 from waylab_tracking.identity import Identity, Principal
 from waylab_tracking.pulse import Pulse
 from waylab_tracking.requests import Request, read
+from waylab_tracking.settings import LossRule
 
 Json = dict[str, Any]
 
@@ -23,7 +24,8 @@ class Call:
     """One request as a handler sees it.
 
     `lines` are those of a batch, and `digest` tells this batch from others. `origin`
-    is where the request comes from, `pulse` hears of runs.
+    is where the request comes from, `pulse` hears of runs, `rules` say by queue name
+    what becomes of lost jobs.
     """
 
     db: sa.Connection
@@ -34,6 +36,7 @@ class Call:
     digest: str = ""
     origin: Origin = field(default=Origin())
     pulse: Pulse = field(default_factory=Pulse)
+    rules: Mapping[str, LossRule] = field(default_factory=dict)
 
     def need(self, name: str) -> Any:
         """Give a field that must be there (400/800 otherwise)."""

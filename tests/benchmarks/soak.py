@@ -20,7 +20,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tests.benchmarks import crashes, faults, ledger_soak, tracking_fuzz, tracking_soak
+from tests.benchmarks import (
+    crashes,
+    faults,
+    ledger_soak,
+    losses,
+    tracking_fuzz,
+    tracking_soak,
+)
 from tests.benchmarks.measure import machine
 from tests.waylab_engine import hostile
 
@@ -33,6 +40,7 @@ SUITES: dict[str, Round] = {
     "ledger-machine": ledger_soak.run_the_machine,
     "options": hostile.run_round,
     "crashes": crashes.run_round,
+    "losses": losses.run_round,
     "tracking-kill": tracking_soak.run_kills,
     "tracking-fuzz": tracking_fuzz.run_round,
 }

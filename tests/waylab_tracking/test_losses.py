@@ -176,6 +176,27 @@ def test_what_is_heard_in_any_way_or_run_by_hand_is_not_lost(world: World) -> No
     assert found == dict.fromkeys(signs, "in_progress")
 
 
+def test_a_loss_that_the_agent_itself_tells_goes_by_the_same_rule(
+    world: World,
+) -> None:
+    back, failed = world.enqueue("again"), world.enqueue("never")
+    world.start(back, "again", "one")
+    world.start(failed, "never", "two")
+    body = {"status_reason": "agent-lost", "status_message": "Its processes are gone."}
+
+    world.as_execution("one", "tasks.failed", task=back, **body).raise_for_status()
+    world.as_execution("two", "tasks.failed", task=failed, **body).raise_for_status()
+    late = world.as_execution("one", "tasks.failed", task=back, **body)
+    found = [world.get(task) for task in (back, failed)]
+    world.ann.call("tasks.dequeue", task=back)
+
+    assert [one["status"] for one in found] == ["queued", "failed"]
+    assert [one["status_reason"] for one in found] == ["agent-lost"] * 2
+    assert found[0]["status_message"].startswith("Its processes are gone: it waits")
+    assert found[1]["status_message"] == "Its processes are gone."
+    assert late.status_code == 403
+
+
 def test_a_lost_job_that_is_heard_again_is_lost_no_more(world: World) -> None:
     task = world.enqueue("never")
     world.start(task, "never")

@@ -10,7 +10,7 @@ from waylab_tracking.access import Role
 from waylab_tracking.errors import invalid_status
 from waylab_tracking.moment import now
 from waylab_tracking.registry import Call, Json, endpoint, for_each
-from waylab_tracking.services import documents, events, once, waiting
+from waylab_tracking.services import documents, events, liveness, once, waiting
 
 ENQUEUED_FROM = ("created", "stopped", "failed")
 STARTED_FROM = ("created", "queued", "stopped", "failed", "in_progress")
@@ -149,8 +149,16 @@ def stopped(call: Call) -> Json:
 
 @endpoint("tasks.failed")
 def failed(call: Call) -> Json:
-    """A task has failed."""
-    return _end(call, documents.own_task(call), "failed")
+    """A task has failed; an agent that has lost its job may see it queued again."""
+    doc = documents.own_task(call)
+    reason = call.body.get("status_reason")
+    if call.who.role is Role.AGENT and reason == liveness.AGENT_LOST:
+        _require(call, doc, ("in_progress",), "failed")
+        why = str(call.body.get("status_message") or "The run was lost").rstrip(".")
+        if liveness.take_back(call.db, doc, call.rules, (), why):
+            names = ("status", "status_reason", "status_message", "status_changed")
+            return {"updated": 1, "fields": {name: doc[name] for name in names}}
+    return _end(call, doc, "failed")
 
 
 @endpoint("tasks.completed", "tasks.close")

@@ -9,7 +9,7 @@ as ClearML leaves it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import Enum
@@ -67,6 +67,30 @@ def see_to(
             return _unmark(db, task)
 
 
+def take_back(
+    db: sa.Connection,
+    doc: Json,
+    rules: Mapping[str, LossRule],
+    hosts: Iterable[str],
+    why: str,
+) -> bool:
+    """Put a job that is lost back into its queue, if the queue's rule allows it.
+
+    `why` is a sentence without its full stop. False: nothing was changed.
+    """
+    row = db.execute(sa.select(known).where(known.c.task == doc["id"])).first()
+    queue = _queue_of(db, row)
+    rule = rules.get(queue["name"], LossRule()) if queue else LossRule()
+    if row is None or queue is None or rule.action is not OnLoss.REQUEUE:
+        return False
+    if row.losses >= rule.requeues:
+        return False
+    executions.give_up(db, doc["id"], hosts)
+    said = f"{why}: it waits again (time {row.losses + 1} of {rule.requeues})."
+    _requeue(db, doc, queue, said)
+    return True
+
+
 def stop_silent(db: sa.Connection, pulse: Pulse, silence: timedelta) -> list[str]:
     """Stop running tasks that neither reported nor pinged for so long.
 
@@ -107,6 +131,13 @@ def _step(row: Any, pulse: Pulse, patience: Patience) -> _Step | None:
     return _Step.UNMARK if row.lost and pulse.is_heard(row.task) else None
 
 
+def _queue_of(db: sa.Connection, row: Any) -> Json | None:
+    if row is None or not row.queue:
+        return None
+    doc = db.execute(sa.select(queues.c.doc).where(queues.c.id == row.queue)).scalar()
+    return None if doc is None else dict(doc)
+
+
 def _mark(db: sa.Connection, task: str, silent: float) -> str:
     moment = now()
     executions.mark(db, task, moment)
@@ -130,22 +161,17 @@ def _unmark(db: sa.Connection, task: str) -> str:
 
 def _give_up(db: sa.Connection, row: Any, pulse: Pulse, patience: Patience) -> str:
     doc = documents.get_task(db, row.task)
-    queue = db.execute(sa.select(queues.c.doc).where(queues.c.id == row.queue)).scalar()
-    rule = patience.rules.get(queue["name"] if queue else "", LossRule())
     silent = (
         f"Nothing was heard of the run or its agent for "
         f"{patience.give_up_seconds:.0f} s"
     )
-    asked_to_stop = STOPPING in (doc.get("status_message") or "").lower()
-    may_return = rule.action is OnLoss.REQUEUE and row.losses < rule.requeues
-    executions.give_up(db, row.task, pulse.hosts(row.task))
-    if asked_to_stop:
+    hosts = pulse.hosts(row.task)
+    if STOPPING in (doc.get("status_message") or "").lower():
+        executions.give_up(db, row.task, hosts)
         _end(doc, "stopped", ABORTED, f"It was asked to stop. {silent}.")
         documents.save_task(db, doc)
-    elif queue and may_return:
-        said = f"{silent}: it waits again (time {row.losses + 1} of {rule.requeues})."
-        _requeue(db, doc, dict(queue), said)
-    else:
+    elif not take_back(db, doc, patience.rules, hosts, silent):
+        executions.give_up(db, row.task, hosts)
         times = f" It was lost {row.losses + 1} times." if row.losses else ""
         _end(doc, "failed", AGENT_LOST, f"{silent}.{times}")
         documents.save_task(db, doc)
@@ -159,6 +185,7 @@ def _requeue(db: sa.Connection, doc: Json, queue: Json, said: str) -> None:
     artifacts, from which the next execution may go on.
     """
     task = doc["id"]
+    doc["configuration"].pop("waylab_verdict", None)
     events.clear_drawn(db, task)
     moment = int(datetime.now(UTC).timestamp() * 1000)
     journal.append(db, task, [(moment, "waylab", "warning", f"{AGENT_LOST}: {said}\n")])
