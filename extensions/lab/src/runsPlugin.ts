@@ -8,7 +8,9 @@ import {
   MainAreaWidget,
   WidgetTracker
 } from '@jupyterlab/apputils';
+import { PageConfig } from '@jupyterlab/coreutils';
 import { IDocumentManager } from '@jupyterlab/docmanager';
+import { INotebookTracker } from '@jupyterlab/notebook';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
 import { runsIcon } from './icons';
@@ -33,7 +35,7 @@ export const runsPlugin: JupyterFrontEndPlugin<RunsBoard> = {
   id: '@waylab/lab:runs',
   description: 'Lists runs in the sidebar and opens them in panels.',
   autoStart: true,
-  requires: [ILabClient, IDocumentManager],
+  requires: [ILabClient, IDocumentManager, INotebookTracker],
   optional: [ICommandPalette, ILayoutRestorer, ITranslator],
   provides: IRunsBoard,
   activate: activateRuns
@@ -43,6 +45,7 @@ function activateRuns(
   app: JupyterFrontEnd,
   client: LabClient,
   documents: IDocumentManager,
+  notebooks: INotebookTracker,
   palette: ICommandPalette | null,
   restorer: ILayoutRestorer | null,
   translator: ITranslator | null
@@ -53,8 +56,12 @@ function activateRuns(
   const services = labServices(client, trans, commands, () =>
     sidebar.refresh()
   );
-  const sidebar = new RunsSidebar(model, services);
-  const outputs = new OutputOpener(client, documents);
+  const sidebar = new RunsSidebar(
+    model,
+    services,
+    PageConfig.getOption('waylabNotice')
+  );
+  const outputs = new OutputOpener(client, documents, notebooks);
   const tracker = new WidgetTracker<MainAreaWidget<RunPanelBody>>({
     namespace: 'waylab-run'
   });
