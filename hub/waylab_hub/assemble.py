@@ -185,7 +185,9 @@ def _labs(config: Config, settings: HubSettings) -> None:
     labs.tracking_key_file = str(settings.tracking_key_file)
     labs.idle_hours = settings.site.labs.idle_hours
     if settings.shared_notice:
-        labs.environment = {NOTICE_VARIABLE: settings.shared_notice}
+        # Of the labs that are processes, and not of those in containers.
+        notice = {NOTICE_VARIABLE: settings.shared_notice}
+        config.LocalProcessSpawner.environment = notice
     labs.start_timeout = settings.site.labs.start_timeout_seconds
     labs.http_timeout = 30
 

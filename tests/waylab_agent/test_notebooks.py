@@ -115,8 +115,8 @@ def test_a_notebook_loses_no_line_and_no_scalar_to_a_restart_of_the_server(
     assert rig.end_of(task, 120) == ("completed", "completed")
     console = rig.console(task)
     assert [console.count(f"line {i};") for i in range(60)] == [1] * 60
-    (series,) = runs.scalars(rig.user, task)
-    assert series.y == tuple(map(float, range(60)))
+    curves = {(one.metric, one.variant): one for one in runs.scalars(rig.user, task)}
+    assert curves["loss", "train"].y == tuple(map(float, range(60)))
 
 
 def test_a_runner_that_is_killed_has_lost_its_run_and_its_kernel_ends(
