@@ -1,6 +1,5 @@
 import type { IDocumentManager } from '@jupyterlab/docmanager';
 import type { IDocumentWidget } from '@jupyterlab/docregistry';
-import type { INotebookTracker, NotebookPanel } from '@jupyterlab/notebook';
 import { Poll } from '@lumino/polling';
 
 import type { LabClient } from './tokens';
@@ -12,12 +11,8 @@ const LONGEST_MS = 30_000;
 export class OutputOpener {
   constructor(
     private readonly client: LabClient,
-    private readonly documents: IDocumentManager,
-    notebooks: INotebookTracker
-  ) {
-    notebooks.forEach(panel => void this._adopt(panel));
-    notebooks.widgetAdded.connect((_, panel) => void this._adopt(panel));
-  }
+    private readonly documents: IDocumentManager
+  ) {}
 
   /** Saves and shows a run's output notebook. Rejects if there is none (yet). */
   async open(runId: string): Promise<IDocumentWidget | undefined> {
@@ -43,15 +38,6 @@ export class OutputOpener {
     return widget;
   }
 
-  /** Follows a tab that was not opened here, such as one restored by a reload. */
-  private async _adopt(panel: NotebookPanel): Promise<void> {
-    await panel.context.ready;
-    const runId = unfinishedRun(panel);
-    if (runId !== null && !panel.isDisposed) {
-      this._follow(runId, panel);
-    }
-  }
-
   private _follow(runId: string, widget: IDocumentWidget): void {
     if (this._followed.has(runId)) {
       return;
@@ -61,10 +47,6 @@ export class OutputOpener {
       name: `@waylab/lab:output-${runId}`,
       factory: async () => {
         const saved = await this.client.saveOutput(runId);
-        if (saved.path !== widget.context.localPath) {
-          poll.dispose(); // A copy, or renamed: it is the reader's own now.
-          return;
-        }
         behind = behind || saved.changed;
         // What a reader has written into the copy is theirs to keep.
         if (behind && !widget.isDisposed && !widget.context.model.dirty) {
@@ -84,16 +66,6 @@ export class OutputOpener {
   }
 
   private readonly _followed = new Set<string>();
-}
-
-/** The run whose output a notebook is, if more may come: see `outputs.py`. */
-function unfinishedRun(panel: NotebookPanel): string | null {
-  const noted: unknown = panel.context.model.getMetadata('waylab');
-  if (typeof noted !== 'object' || noted === null) {
-    return null;
-  }
-  const { run, final } = noted as { run?: unknown; final?: unknown };
-  return typeof run === 'string' && final === false ? run : null;
 }
 
 /** Loads a document anew and leaves the reader at the place where they were. */

@@ -10,7 +10,6 @@ import {
 } from '@jupyterlab/apputils';
 import { PageConfig } from '@jupyterlab/coreutils';
 import { IDocumentManager } from '@jupyterlab/docmanager';
-import { INotebookTracker } from '@jupyterlab/notebook';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
 import { runsIcon } from './icons';
@@ -35,7 +34,7 @@ export const runsPlugin: JupyterFrontEndPlugin<RunsBoard> = {
   id: '@waylab/lab:runs',
   description: 'Lists runs in the sidebar and opens them in panels.',
   autoStart: true,
-  requires: [ILabClient, IDocumentManager, INotebookTracker],
+  requires: [ILabClient, IDocumentManager],
   optional: [ICommandPalette, ILayoutRestorer, ITranslator],
   provides: IRunsBoard,
   activate: activateRuns
@@ -45,7 +44,6 @@ function activateRuns(
   app: JupyterFrontEnd,
   client: LabClient,
   documents: IDocumentManager,
-  notebooks: INotebookTracker,
   palette: ICommandPalette | null,
   restorer: ILayoutRestorer | null,
   translator: ITranslator | null
@@ -61,7 +59,7 @@ function activateRuns(
     services,
     PageConfig.getOption('waylabNotice')
   );
-  const outputs = new OutputOpener(client, documents, notebooks);
+  const outputs = new OutputOpener(client, documents);
   const tracker = new WidgetTracker<MainAreaWidget<RunPanelBody>>({
     namespace: 'waylab-run'
   });

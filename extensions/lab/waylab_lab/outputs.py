@@ -14,7 +14,6 @@ from waylab_clearml.client import Client
 from waylab_clearml.notebooks import sign
 from waylab_clearml.runs import Progress, RunState
 
-METADATA = "waylab"
 _READ_ONLY = 0o444
 _NAME_LENGTH = 80
 _FINAL = frozenset({RunState.COMPLETED, RunState.FAILED, RunState.ABORTED})
@@ -54,10 +53,7 @@ class Outputs:
         final = run.state in _FINAL
         if not final and path.exists() and self._read.get(run_id) == run.progress:
             return SavedOutput(path, final=False, changed=False)
-        notebook = runs.live_notebook(client, run_id)
-        # By this, a tab that the lab restores is known as a run's output, and followed.
-        notebook["metadata"][METADATA] = {"run": run_id, "final": final}
-        content = json.dumps(notebook, ensure_ascii=False)
+        content = json.dumps(runs.live_notebook(client, run_id), ensure_ascii=False)
         self.folder.mkdir(parents=True, exist_ok=True)
         changed = not _holds(path, content)
         if changed:
