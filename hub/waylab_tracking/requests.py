@@ -46,6 +46,17 @@ class Request(BaseModel):
     force: bool | None = None
     publish: bool | None = None
     expiration_sec: int | None = None
+    label: str | None = None
+    access_key: str | None = None
+    display_name: str | None = None
+    role: str | None = None
+    keys: list[str] | None = None
+    names: list[str] | None = None
+    count: int | None = Field(default=None, ge=-MAX_PAGE, le=MAX_PAGE)
+    project_name: str | None = None
+    destination_project: str | None = None
+    new_location: str | None = None
+    model_events: bool | None = None
 
 
 class Listing(Request):
@@ -72,6 +83,10 @@ class Parts(Request):
     """Whole fields of a task, a model or a project."""
 
     project: str | None = None
+    tags: list[str] | None = None  # type: ignore[assignment] # Kept, not searched by.
+    system_tags: list[str] | None = None  # type: ignore[assignment] # Kept as well.
+    default_output_destination: str | None = None
+    design: dict[str, Any] | None = None
     type: str | None = None
     parent: str | None = None
     script: dict[str, Any] | None = None
@@ -87,6 +102,54 @@ class Parts(Request):
     labels: dict[str, Any] | None = None
     ready: bool | None = None
     metadata: list[dict[str, Any]] | dict[str, dict[str, Any]] | None = None
+
+
+class Clone(Request):
+    """What a copy of a task has of its own."""
+
+    new_task_name: str | None = Field(default=None, max_length=MAX_NAME)
+    new_task_comment: str | None = None
+    new_task_tags: list[str] | None = None
+    new_task_system_tags: list[str] | None = None
+    new_task_parent: str | None = None
+    new_task_project: str | None = None
+    new_task_input_models: list[dict[str, Any]] | None = None
+    new_task_hyperparams: dict[str, dict[str, dict[str, Any]]] | None = None
+    new_task_configuration: dict[str, dict[str, Any]] | None = None
+    new_task_container: dict[str, Any] | None = None
+    new_project_name: str | None = Field(default=None, max_length=MAX_NAME)
+    execution_overrides: dict[str, Any] | None = None
+
+
+class Removal(Request):
+    """What goes with what a task produced, or with a project."""
+
+    project: str | None = None
+    delete_contents: bool | None = None
+    delete_output_models: bool | None = None
+    return_file_urls: bool | None = None
+    clear_all: bool | None = None
+
+
+class Publication(Request):
+    """Whether tasks are published with their models."""
+
+    publish_task: bool | None = None
+    publish_tasks: bool | None = None
+    force_publish_task: bool | None = None
+
+
+class Dequeue(Request):
+    """What a task is once it waits no more."""
+
+    new_status: str | None = None
+    update_task_status: bool | None = None
+
+
+class Requirements(Request):
+    """The packages that a task needs."""
+
+    requirements: dict[str, Any]
 
 
 class Named(BaseModel):
@@ -213,6 +276,23 @@ class Series(Request):
     event_type: str | None = None
     scroll_id: str | None = None
     metrics: list[dict[str, Any]] | None = None
+
+
+class Curve(BaseModel):
+    """A metric, or some variants of it."""
+
+    metric: str
+    variants: list[str] | None = None
+
+
+class RawSeries(Request):
+    """Which points of a metric, in what portions."""
+
+    metric: Curve
+    key: str | None = Field(default=None, pattern="^(iter|timestamp|iso_time)$")
+    batch_size: int | None = Field(default=None, ge=0)
+    scroll_id: str | None = Field(default=None, max_length=5_000)
+    count_total: bool | None = None
 
 
 class Contents(Request):

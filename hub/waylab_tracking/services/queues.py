@@ -162,7 +162,7 @@ def add_task(call: Call) -> Json:
     return {"added": 1}
 
 
-@endpoint("queues.remove_task")
+@endpoint("queues.remove_task", takes=requests.Dequeue)
 def remove_task(call: Call) -> Json:
     """Take one task out of a queue: of several callers one gets 1, the others 0."""
     queue = waiting.queue_by_id(call.db, call.need("queue"))
