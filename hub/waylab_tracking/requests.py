@@ -7,7 +7,7 @@ fields must be there is for each handler to say.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -21,6 +21,7 @@ def _listed(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
+Names = Annotated[list[str], BeforeValidator(_listed)]
 Strings = Annotated[list[str | None], BeforeValidator(_listed)]
 
 
@@ -52,6 +53,7 @@ class Request(BaseModel):
     role: str | None = None
     keys: list[str] | None = None
     names: list[str] | None = None
+    message: str | None = None
     count: int | None = Field(default=None, ge=-MAX_PAGE, le=MAX_PAGE)
     project_name: str | None = None
     destination_project: str | None = None
@@ -68,8 +70,8 @@ class Listing(Request):
     status: Strings | None = None
     type: Strings | None = None
     parent: Strings | None = None
-    only_fields: Strings | None = None
-    order_by: Strings | None = None
+    only_fields: Names | None = None
+    order_by: Names | None = None
     page: int | None = Field(default=None, ge=0, le=MAX_PAGE)
     page_size: int | None = Field(default=None, ge=0, le=MAX_PAGE)
     start: int | None = Field(default=None, ge=0)
@@ -77,6 +79,13 @@ class Listing(Request):
     search_hidden: bool | None = None
     include_subprojects: bool | None = None
     task: Strings | None = None  # type: ignore[assignment] # Models: of which tasks.
+
+
+class Queues(Listing):
+    """Which queues, with how many of their entries."""
+
+    queue: str | None = None
+    max_task_entries: int | None = Field(default=None, ge=0, le=MAX_PAGE)
 
 
 class Parts(Request):
@@ -247,20 +256,30 @@ class Metadata(Request):
     replace_metadata: bool | None = None
 
 
-class Properties(Request):
-    """A worker's runtime properties."""
+class LogText(Request):
+    """A log to download, or what of it to drop."""
 
-    runtime_properties: list[Entry]
+    line_type: Literal["json", "text"] | None = None
+    line_format: str | None = Field(default=None, max_length=MAX_NAME)
+    threshold_sec: int | None = Field(default=None, ge=0)
 
 
-class Report(Request):
-    """What a worker tells of itself."""
+class ScalarEvents(Request):
+    """Which events of a metric, and where to go on."""
 
-    queues: list[str] | None = None
-    timeout: int | None = None
-    last_seen: float | None = None
-    worker_pattern: str | None = None
-    machine_stats: dict[str, Any] | None = None
+    metric: str | None = None
+    batch_size: int | None = Field(default=None, ge=0)
+    no_scroll: bool | None = None
+    scroll_id: str | None = Field(default=None, max_length=5_000)
+
+
+class WrittenReport(Request):
+    """A report's parts."""
+
+    project: str | None = None
+    tags: list[str] | None = None  # type: ignore[assignment] # Kept, not searched by.
+    report: str | None = None
+    report_assets: list[str] | None = None
 
 
 class Series(Request):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,7 +13,7 @@ from waylab_tracking import requests, series
 from waylab_tracking.errors import validation
 from waylab_tracking.registry import Call, Json, endpoint
 from waylab_tracking.services import documents
-from waylab_tracking.services.events import CACHE
+from waylab_tracking.services.events import CACHE, SCALAR
 
 MAX_POINTS = 6000
 RAW_BATCH = 10_000
@@ -65,20 +66,50 @@ def scalar_metrics_iter_raw(call: Call) -> Json:
     start = _place(body.get("scroll_id"))
     stop = min(start + size, total)
     variants: Json = {}
-    skipped = 0
-    for curve in wanted:
-        low, high = max(start - skipped, 0), min(stop - skipped, curve.count)
-        skipped += curve.count
-        if low < high:
-            points = series.stretch(call.db, curve, low, high)
-            found = variants.setdefault(curve.variant, {key: [], "y": []})
-            found[key] += _across(points, key)
-            found["y"] += points.values
+    for curve, points in _portion(call.db, wanted, start, stop):
+        found = variants.setdefault(curve.variant, {key: [], "y": []})
+        found[key] += _across(points, key)
+        found["y"] += points.values
     return {
         "variants": variants,
         "total": total if body.get("count_total") else None,
         "returned": max(stop - start, 0),
         "scroll_id": str(stop) if stop < total else None,
+    }
+
+
+@endpoint("events.get_scalar_metric_data", takes=requests.ScalarEvents)
+def get_scalar_metric_data(call: Call) -> Json:
+    """Give the points of a metric (of all without one) as events, in portions."""
+    body = call.body
+    task = documents.require_reporter(call, call.need("task"))
+    size = max(1, min(body.get("batch_size") or RAW_BATCH, MAX_RAW_BATCH))
+    every, metric = series.of_task(call.db, task), body.get("metric")
+    wanted = [one for one in every if not metric or one.metric == metric]
+    wanted.sort(key=lambda one: (one.metric, one.variant, not one.single))
+    start = _place(body.get("scroll_id"))
+    events = [
+        {
+            "type": SCALAR,
+            "task": task,
+            "metric": curve.metric,
+            "variant": curve.variant,
+            "iter": iteration,
+            "timestamp": moment,
+            "value": value,
+        }
+        for curve, points in _portion(call.db, wanted, start, start + size)
+        for iteration, moment, value in zip(
+            points.iters, points.times, points.values, strict=True
+        )
+    ]
+    total = sum(curve.count for curve in wanted)
+    more = not body.get("no_scroll") and start + len(events) < total
+    return {
+        "events": events,
+        "returned": len(events),
+        "total": total,
+        "scroll_id": str(start + len(events)) if more else None,
     }
 
 
@@ -148,6 +179,18 @@ def _wanted(db: sa.Connection, task: str, metric: Json) -> list[series.Curve]:
     ]
     # Values without an iteration have one that is before all others.
     return sorted(found, key=lambda curve: (curve.variant, not curve.single))
+
+
+def _portion(
+    db: sa.Connection, wanted: list[series.Curve], start: int, stop: int
+) -> Iterator[tuple[series.Curve, series.Points]]:
+    """Give what of curves, one after the other, lies between two places."""
+    skipped = 0
+    for curve in wanted:
+        low, high = max(start - skipped, 0), min(stop - skipped, curve.count)
+        skipped += curve.count
+        if low < high:
+            yield curve, series.stretch(db, curve, low, high)
 
 
 def _place(scroll: str | None) -> int:

@@ -129,6 +129,18 @@ def share(call: Call) -> Json:
     return {"changed": changed}
 
 
+@endpoint("tasks.make_public")
+def make_public(call: Call) -> Json:
+    """Mark tasks as everybody's."""
+    return _set_company(call, "")
+
+
+@endpoint("tasks.make_private")
+def make_private(call: Call) -> Json:
+    """Mark tasks as this site's own."""
+    return _set_company(call, COMPANY)
+
+
 @endpoint("tasks.clone", takes=requests.Clone)
 def clone(call: Call) -> Json:
     """Make a draft of a task's inputs."""
@@ -227,6 +239,15 @@ def _set_archived(call: Call, field: str, *, archived: bool) -> int:
         doc["system_tags"] = [*rest, "archived"] if archived else rest
         documents.save_task(call.db, doc)
     return len(wanted)
+
+
+def _set_company(call: Call, company: str) -> Json:
+    ids = call.need("ids")
+    for task in ids:
+        doc = documents.own_task(call.like(task=task))
+        doc["company"] = company
+        documents.save_task(call.db, doc)
+    return {"updated": len(ids)}
 
 
 def _fresh(call: Call) -> Json:
