@@ -76,7 +76,8 @@ def status(as_json: AsJson = False) -> None:
 
 def restart(
     program: Annotated[
-        str, typer.Argument(help="hub, tracking, agent or proxy.", metavar="PROGRAM")
+        str,
+        typer.Argument(help="hub, board, tracking, agent or proxy.", metavar="PROGRAM"),
     ],
     as_json: AsJson = False,
 ) -> None:

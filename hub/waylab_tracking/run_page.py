@@ -58,6 +58,7 @@ def read(call: Call, task_id: str, root: str) -> Values:
             for artifact in task["execution"].get("artifacts") or ()
         ],
         "failure": _failure(task),
+        "percent": _percent(task),
     }
 
 
@@ -106,15 +107,31 @@ def _plots(db: sa.Connection, task: str, root: str) -> list[Values]:
     ]
 
 
+def _percent(task: Values) -> int | None:
+    """Give the share of a notebook's cells, or what a program told of itself."""
+    index = _told(task, "waylab_live") or {}
+    total, done = index.get("cells_total"), index.get("cells_done")
+    if isinstance(total, int) and isinstance(done, int) and total > 0:
+        return min(100, 100 * done // total)
+    told = str((task.get("runtime") or {}).get("progress") or "")
+    return min(100, int(told)) if told.isdecimal() else None
+
+
 def _failure(task: Values) -> Values | None:
     """Read what a notebook's runner told of its end."""
-    item = task["configuration"].get("waylab_verdict")
-    try:
-        verdict = json.loads(item["value"]) if item else None
-    except (ValueError, KeyError, TypeError):
-        return None
-    if not isinstance(verdict, dict):
+    verdict = _told(task, "waylab_verdict")
+    if verdict is None:
         return None
     trace = verdict.get("traceback") or ()
     text = trace if isinstance(trace, str) else "\n".join(map(str, trace))
     return {**verdict, "traceback": plain(text)}
+
+
+def _told(task: Values, name: str) -> Values | None:
+    """Read a JSON object that a notebook's runner left in the task."""
+    item = task["configuration"].get(name)
+    try:
+        told = json.loads(item["value"]) if item else None
+    except (ValueError, KeyError, TypeError):
+        return None
+    return told if isinstance(told, dict) else None

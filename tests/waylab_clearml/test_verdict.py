@@ -12,6 +12,7 @@ def test_a_verdict_is_read_back_the_same() -> None:
         "Cell 3 failed: ValueError: x",
         cell=4,
         cell_id="abc",
+        number=3,
         ename="ValueError",
         evalue="x",
         traceback=("a", "b"),

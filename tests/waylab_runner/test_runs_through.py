@@ -196,6 +196,24 @@ def test_widget_state_is_kept(submit: Submit) -> None:
     assert "IntSliderModel" in json.dumps(widgets)
 
 
+def test_widget_state_that_cannot_be_kept_costs_no_other_result(
+    submit: Submit,
+) -> None:
+    """Deeper than Python's recursion may go where nbclient copies it."""
+    job = submit(
+        "import comm\nstate = inner = {'_model_name': 'X', '_model_module': 'x'}\n"
+        "for _ in range(600): inner['in'] = inner = {}\n"
+        "comm.create_comm(target_name='jupyter.widget', data={'state': state})\n"
+        "print('opened')"
+    ).start()
+    assert job.wait() == 0
+    run = job.run()
+    assert (run.state, run.reason) == (RunState.COMPLETED, "completed")
+    assert {one.key for one in run.artifacts} == {"bundle", "html", "notebook"}
+    assert job.texts() == ["opened\n"]
+    assert "A part of the result could not be kept" in job.log
+
+
 def test_the_input_may_have_been_run_before(
     submit: Submit, rig: Rig, tmp_path: Path
 ) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
-from tests.waylab_runner.rig import Job
+from tests.waylab_runner.rig import Job, wait_until
 
 from waylab_clearml import runs
 from waylab_clearml.runs import RunState
@@ -50,6 +51,30 @@ def test_the_current_task_is_the_job_without_any_init(
     assert f"task {job.task_id}" in job.texts()[0]
     assert runs.scalars(job.user, job.task_id)[0].y == (0.25,)
     assert job.run().state is RunState.COMPLETED
+
+
+def test_what_the_sdk_notes_on_the_task_outlives_the_report_of_progress(
+    submit: Callable[..., Job], tmp_path: Path
+) -> None:
+    """The kernel's SDK and the runner write to one task, each what is its own."""
+    seen = tmp_path / "seen"
+    note = (
+        "from clearml import Task\ntask = Task.current_task()\n"
+        "for i in range({0}, {0} + 20):"
+        " task._set_runtime_properties({{f'k{{i}}': str(i)}})"
+    )
+    wait = f"import os, time\nwhile not os.path.exists({str(seen)!r}): time.sleep(0.05)"
+    job = submit(note.format(0), note.format(20), wait, note.format(40)).start()
+    try:
+        wait_until(lambda: (p := job.run().progress) and p.percent == 50, "progress")
+    finally:
+        seen.touch()
+    assert job.wait() == 0
+    task = job.user.call("tasks.get_by_id", {"task": job.task_id})["task"]
+    assert {f"k{i}": str(i) for i in range(60)}.items() <= task["runtime"].items()
+    progress = job.run().progress
+    assert progress is not None
+    assert progress.percent == 100
 
 
 def test_metrics_reported_just_before_a_failure_are_not_lost(

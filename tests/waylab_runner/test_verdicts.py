@@ -38,13 +38,34 @@ def test_a_failing_cell_is_named_and_stops_the_rest(submit: Submit) -> None:
     assert run.message == "Cell 2 failed: ZeroDivisionError: division by zero"
     verdict = run.verdict
     assert verdict is not None
-    assert (verdict.cell, verdict.ename) == (1, "ZeroDivisionError")
+    assert (verdict.cell, verdict.number) == (1, 2)
+    assert verdict.ename == "ZeroDivisionError"
     assert verdict.cell_id == job.notebook()["cells"][1]["id"]
     assert "ZeroDivisionError" in "".join(verdict.traceback)
     assert "\x1b" not in "".join(verdict.traceback)
     assert job.texts() == ["ok\n", "so far\n", ""]
     assert run.progress is not None
     assert run.progress.percent == 33
+
+
+def test_the_number_told_counts_the_code_cells_that_run(
+    rig: Rig, tmp_path: Path
+) -> None:
+    notebook = notebook_of("print(alpha)", " \n", "1 / 0", parameters="alpha = 1")
+    for place in (0, 2):
+        notebook.cells.insert(place, nbformat.v4.new_markdown_cell("# Words"))
+    path = tmp_path / "mixed.ipynb"
+    nbformat.write(notebook, path)
+    job = rig.submit(path, parameters={"alpha": 5}).start()
+    assert job.wait() == 1
+    verdict = job.run().verdict
+    assert verdict is not None
+    # Words, the parameters, those injected, words, the print, nothing, the failure.
+    assert (verdict.cell, verdict.number) == (6, 4)
+    assert verdict.message == "Cell 4 failed: ZeroDivisionError: division by zero"
+    assert "Cell 4 of 4" in job.log
+    failed = job.notebook()["cells"][verdict.cell]
+    assert (failed["id"], failed["execution_count"]) == (verdict.cell_id, 4)
 
 
 def test_a_cell_that_may_fail_does_not_end_the_run(

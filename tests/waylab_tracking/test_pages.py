@@ -145,6 +145,18 @@ def test_a_runs_page_shows_everything_and_runs_nothing(
     assert "script-src" not in policy
 
 
+def test_a_notebooks_page_tells_its_share_of_cells(ann: Door) -> None:
+    task = ann.task()
+    ann.call("tasks.started", task=task, force=True)
+    ann.call("tasks.edit", task=task, force=True, runtime={"progress": "0"})
+    index = {"cells_total": 8, "cells_done": 3}
+    item = {"name": "waylab_live", "type": "json", "value": json.dumps(index)}
+    ann.call("tasks.edit_configuration", task=task, configuration=[item], force=True)
+    answer = ann.get(f"/projects/*/experiments/{task}/output/log")
+    (bar,) = BeautifulSoup(answer.text, "html.parser").find_all("progress")
+    assert bar["value"] == "37"
+
+
 def test_a_plot_is_given_as_json(ann: Door) -> None:
     task = run_of(ann)
     page = BeautifulSoup(ann.get(f"/tasks/{task}").text, "html.parser")

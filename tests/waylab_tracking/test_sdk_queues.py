@@ -95,7 +95,7 @@ def test_a_clone_with_edited_parameters_waits_in_its_queue(
     }
 
 
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(400)
 def test_the_stock_agent_runs_a_grid_search(
     server: Server, sdk: SitDown, tmp_path: Path
 ) -> None:
@@ -132,7 +132,7 @@ def test_the_stock_agent_runs_a_grid_search(
                 pool_period_min=0.02, total_max_jobs=2)
             search.set_report_period(0.05)
             search.start()
-            search.wait(timeout=2.5)
+            search.wait(timeout=5)
             search.stop()
             top = search.get_top_experiments(top_k=2)
             result = dict(
@@ -142,7 +142,7 @@ def test_the_stock_agent_runs_a_grid_search(
                 metric=top[0].get_last_scalar_metrics()["score"]["r2"]["last"],
             )
             """,
-            seconds=180,
+            seconds=360,
         )
 
     assert result == {

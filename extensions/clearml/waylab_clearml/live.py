@@ -40,8 +40,10 @@ class Segment:
 class Index:
     """What there is so far.
 
-    `cells_total` counts the code cells, `cell_current` is the number among them (from
-    0) of the one that runs now, and `cell_place` its place among all cells.
+    `cells_total` counts the code cells and `cells_done` those that ran through
+    (None: of a runner that did not tell),
+    `cell_current` is the number among them (from 0) of the one that runs now, and
+    `cell_place` its place among all cells.
     """
 
     skeleton: str
@@ -49,6 +51,7 @@ class Index:
     cell_current: int | None
     cell_place: int | None = None
     segments: tuple[Segment, ...] = ()
+    cells_done: int | None = None
 
     def to_json(self) -> str:
         """Give the index as stored in the task."""
@@ -57,6 +60,7 @@ class Index:
                 "format": FORMAT,
                 "skeleton": self.skeleton,
                 "cells_total": self.cells_total,
+                "cells_done": self.cells_done,
                 "cell_current": self.cell_current,
                 "cell_place": self.cell_place,
                 "segments": [
@@ -75,6 +79,7 @@ class Index:
             return cls(
                 skeleton=str(data["skeleton"]),
                 cells_total=int(data["cells_total"]),
+                cells_done=data.get("cells_done"),
                 cell_current=data["cell_current"],
                 cell_place=data.get("cell_place"),
                 segments=tuple(

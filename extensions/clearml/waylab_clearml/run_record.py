@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -236,15 +235,14 @@ def _time(value: object) -> datetime | None:
 
 
 def _progress(task: Mapping[str, Any]) -> Progress | None:
+    """Give the share of a notebook's cells, or what a program told of itself."""
     text = str((task.get("runtime") or {}).get("progress") or "")
-    item = (task.get("configuration") or {}).get(live.CONFIGURATION_NAME) or {}
-    total = current = None
-    try:
-        index = json.loads(item.get("value") or "null") or {}
-        total, current = index.get("cells_total"), index.get("cell_current")
-    except (ValueError, AttributeError):
-        pass
-    if not text.isdecimal() and total is None:
-        return None
-    percent = min(100, int(text)) if text.isdecimal() else 0
-    return Progress(percent=percent, cells_total=total, cell_current=current)
+    told = min(100, int(text)) if text.isdecimal() else None
+    index = live.index_of(task)
+    if index is None:
+        return None if told is None else Progress(told)
+    total, done = index.cells_total, index.cells_done
+    if done is None:
+        return Progress(told or 0, total, index.cell_current)
+    percent = 100 * done // total if total else 100
+    return Progress(percent, total, index.cell_current)

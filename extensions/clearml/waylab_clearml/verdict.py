@@ -50,8 +50,10 @@ class Outcome(StrEnum):
 class Verdict:
     """The end of one run.
 
-    `cell` counts the notebook's cells from 0 (code and markdown alike) in the output
-    notebook; `message` is one sentence for people; `traceback` has no colour codes.
+    `cell` is the cell's place in the output notebook, from 0 and code and markdown
+    alike, for programs. `number` counts the code cells that run, from 1, as the
+    console, the progress and `message` do: it is what people are shown. `message` is
+    one sentence for people; `traceback` has no colour codes.
     """
 
     outcome: Outcome
@@ -62,6 +64,7 @@ class Verdict:
     ename: str | None = None
     evalue: str | None = None
     traceback: tuple[str, ...] = ()
+    number: int | None = None
 
     def to_json(self) -> str:
         """Give the verdict as stored in the task and in `verdict.json`."""
@@ -73,6 +76,7 @@ class Verdict:
                 "message": self.message,
                 "cell": self.cell,
                 "cell_id": self.cell_id,
+                "number": self.number,
                 "ename": self.ename,
                 "evalue": self.evalue,
                 "traceback": list(self.traceback),
@@ -95,6 +99,7 @@ class Verdict:
                 message=str(data["message"]),
                 cell=_optional_int(data.get("cell")),
                 cell_id=_optional_str(data.get("cell_id")),
+                number=_optional_int(data.get("number")),
                 ename=_optional_str(data.get("ename")),
                 evalue=_optional_str(data.get("evalue")),
                 traceback=tuple(str(line) for line in data.get("traceback") or ()),

@@ -61,7 +61,7 @@ def run_details(run: Run, files_url: str, *, mine: bool) -> dict[str, Any]:
         else {
             "reason": verdict.reason.value,
             "message": verdict.message,
-            "cell": verdict.cell,
+            "cell": verdict.number,
             "ename": verdict.ename,
             "evalue": verdict.evalue,
             "traceback": list(verdict.traceback),

@@ -169,6 +169,7 @@ class Execution(NotebookClient):
                 message,
                 cell=place,
                 cell_id=cell.get("id"),
+                number=self.here.number,
                 ename=name,
                 evalue=value,
                 traceback=traceback,
@@ -182,6 +183,7 @@ class Execution(NotebookClient):
             message,
             cell=self.here.place,
             cell_id=self.here.cell_id,
+            number=self.here.number or None,
         )
 
 

@@ -235,7 +235,14 @@ class Job:
         if self._execution is not None:
             self._execution.halted = True
             here = self._execution.here
-            verdict = Verdict(outcome, reason, message, here.place, here.cell_id)
+            verdict = Verdict(
+                outcome,
+                reason,
+                message,
+                cell=here.place,
+                cell_id=here.cell_id,
+                number=here.number or None,
+            )
         else:
             verdict = Verdict(outcome, reason, message)
         if self._kernel is not None and self._execution is not None:
@@ -276,7 +283,7 @@ class Job:
         if self._inputs is None:
             return
         if self._execution is not None:
-            self._execution.set_widgets_metadata()
+            self._attempt(self._execution.set_widgets_metadata)
         results = importlib.import_module("waylab_runner.results")
         keeper = results.Results(
             self._client, self._settings.task_id, self._inputs.folder

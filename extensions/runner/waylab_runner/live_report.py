@@ -65,7 +65,6 @@ class LiveReport:
         self._index: live.Index | None = None
         self._blobs: dict[str, str] = {}
         self._segments = 0
-        self._percent = -1
         self._thread = threading.Thread(target=self._work, name="live", daemon=True)
 
     def start(self, notebook: Any) -> None:
@@ -174,7 +173,6 @@ class LiveReport:
     def _publish(self) -> None:
         if self._index is not None:
             self._publish_index(self._index)
-        self._report_progress()
 
     def _take_batch(self) -> dict[int, _Outcome]:
         """Take the first of the waiting cells, as many as a file may hold."""
@@ -195,6 +193,7 @@ class LiveReport:
             index,
             cell_place=current,
             cell_current=None if current is None else self._code_cells.index(current),
+            cells_done=len(self._done),
         )
         item = {
             "name": live.CONFIGURATION_NAME,
@@ -235,21 +234,6 @@ class LiveReport:
         return self._client.upload(
             f"{self._folder}/{name}", content, "application/json"
         )
-
-    def _report_progress(self) -> None:
-        """Set the task's progress as `Task.set_progress` of the SDK does."""
-        total = len(self._code_cells)
-        percent = 100 * len(self._done) // total if total else 100
-        if percent == self._percent:
-            return
-        task = self._client.call(
-            "tasks.get_all",
-            {"id": [self._task_id], "only_fields": ["runtime"], "search_hidden": True},
-        )["tasks"][0]
-        runtime = {**(task.get("runtime") or {}), "progress": str(percent)}
-        body = {"task": self._task_id, "force": True, "runtime": runtime}
-        self._client.call("tasks.edit", body)
-        self._percent = percent
 
 
 def _json(value: Any) -> bytes:

@@ -131,7 +131,7 @@ function Traceback({
       <figcaption>
         {failure.cell === null
           ? trans.__('Traceback')
-          : trans.__('Traceback of cell %1', failure.cell + 1)}
+          : trans.__('Traceback of cell %1', failure.cell)}
       </figcaption>
       <pre tabIndex={0}>{text}</pre>
     </figure>

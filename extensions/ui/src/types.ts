@@ -59,7 +59,7 @@ export interface Artifact {
   readonly uri: string;
 }
 
-/** Why a run did not complete; `cell` counts from 0. */
+/** Why a run did not complete; `cell` counts code cells from 1, as messages do. */
 export interface Failure {
   readonly reason: string;
   readonly message: string;
