@@ -23,9 +23,9 @@ Json = dict[str, Any]
 class Call:
     """One request as a handler sees it.
 
-    `lines` are those of a batch, and `digest` tells this batch from others. `origin`
-    is where the request comes from, `pulse` hears of runs, `rules` say by queue name
-    what becomes of lost jobs.
+    `lines` are those of a batch, and `digest` tells this batch from others; `address`
+    is where it came from, `origin` where it says that it comes from. `pulse` hears of
+    runs, `rules` say by queue name what becomes of lost jobs.
     """
 
     db: sa.Connection
@@ -34,6 +34,7 @@ class Call:
     identity: Identity
     lines: tuple[Json, ...] = field(default=())
     digest: str = ""
+    address: str = ""
     origin: Origin = field(default=Origin())
     pulse: Pulse = field(default_factory=Pulse)
     rules: Mapping[str, LossRule] = field(default_factory=dict)

@@ -9,8 +9,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from functools import partial
 
-from waylab_tracking import services
-from waylab_tracking.database import Database
+import sqlalchemy as sa
+
+from waylab_tracking import history, services
+from waylab_tracking.database import Database, queue_figures, worker_figures
 from waylab_tracking.pulse import Pulse
 from waylab_tracking.services.liveness import Patience
 from waylab_tracking.settings import LossRule, TrackingSettings
@@ -91,3 +93,11 @@ class Sweeper:
                 logger.warning("Nothing is heard of task %s: stopped", task)
         for task in await self._database.run(services.waiting.give_back_overdue):
             logger.warning("Nobody began task %s: it waits again", task)
+        await self._database.run(_forget)
+
+
+def _forget(db: sa.Connection) -> None:
+    """Drop the figures that are older than they are kept."""
+    for table in (worker_figures, queue_figures):
+        history.prune(db, table, time.time())
+    services.serving.forget(db, time.time())
