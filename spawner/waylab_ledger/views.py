@@ -14,9 +14,10 @@ class NodePlan:
     """What the site says of a node.
 
     A `reserved` node serves only requests that name it. A `large` one is spared as
-    long as another will do. `processes` says that labs may run there as processes,
-    without an engine: then only a report that looked for processes, too, proves that
-    nothing was started by a hub that died.
+    long as another will do. `processes` says that labs or jobs may run there as
+    processes, without an engine: then only a report that looked for processes, too,
+    proves that nothing was started by a hub that died. On any other node a report
+    without an engine's answer is none, as what runs there are containers.
     """
 
     name: str
