@@ -48,14 +48,21 @@ class DeviceView:
     """A device, and who has it.
 
     `present` says that the node's last report named it; `orphaned` that a container
-    without a lease uses it.
+    without a lease uses it. It is kept from newcomers of the rank `kept_from` and of
+    later ones, for a ticket that was overtaken often.
     """
 
     device: Device
     lease: str | None
     present: bool
     orphaned: bool
+    kept_from: int | None = None
     utilisation: dict[str, float] = field(default_factory=dict)
+
+    def is_open_to(self, rank: int) -> bool:
+        """Tell whether a newcomer of that rank could be given it now."""
+        is_kept = self.kept_from is not None and self.kept_from <= rank
+        return self.present and self.lease is None and not (self.orphaned or is_kept)
 
 
 @dataclass(frozen=True)
