@@ -22,6 +22,7 @@ class Role(StrEnum):
 EVERYONE = frozenset(Role)
 PEOPLE = frozenset({Role.SYSTEM, Role.ADMIN, Role.USER})
 OPERATORS = frozenset({Role.SYSTEM, Role.ADMIN, Role.AGENT})
+ADMINS = frozenset({Role.SYSTEM, Role.ADMIN})
 AGENTS = frozenset({Role.SYSTEM, Role.AGENT})
 SYSTEM_ONLY = frozenset({Role.SYSTEM})
 
@@ -29,8 +30,11 @@ _TABLE: tuple[tuple[str, frozenset[Role], str], ...] = (
     (
         "auth",
         EVERYONE,
-        "login create_credentials get_credentials edit_credentials revoke_credentials",
+        "login logout create_credentials get_credentials edit_credentials"
+        " revoke_credentials",
     ),
+    ("auth", ADMINS, "edit_user"),
+    ("debug", EVERYONE, "ping_auth echo ex apiex"),
     (
         "events",
         EVERYONE,
@@ -40,9 +44,10 @@ _TABLE: tuple[tuple[str, frozenset[Role], str], ...] = (
         " scalar_metrics_iter_raw multi_task_scalar_metrics_iter_histogram"
         " get_scalar_metrics_and_variants get_task_latest_scalar_values plots"
         " get_debug_image_sample next_debug_image_sample get_plot_sample"
-        " next_plot_sample clear_scroll",
+        " next_plot_sample clear_scroll download_task_log get_scalar_metric_data"
+        " get_vector_metrics_and_variants vector_metrics_iter_histogram",
     ),
-    ("events", PEOPLE, "delete_for_task delete_for_model"),
+    ("events", PEOPLE, "delete_for_task delete_for_model clear_task_log"),
     (
         "models",
         EVERYONE,
@@ -75,7 +80,7 @@ _TABLE: tuple[tuple[str, frozenset[Role], str], ...] = (
         EVERYONE,
         "get_all get_all_ex get_by_id get_default get_num_entries peek_task"
         " add_task remove_task move_task_to_front move_task_to_back"
-        " move_task_forward move_task_backward",
+        " move_task_forward move_task_backward get_queue_metrics",
     ),
     # `get_next_task` hands out whoever's task is next. The stock agent's jobs use its
     # keys for everything, so that it needs an admin's.
@@ -84,7 +89,19 @@ _TABLE: tuple[tuple[str, frozenset[Role], str], ...] = (
         OPERATORS,
         "create update delete get_next_task add_or_update_metadata delete_metadata",
     ),
+    ("reports", EVERYONE, "get_all_ex get_tags"),
+    (
+        "reports",
+        PEOPLE,
+        "create update publish archive unarchive move delete",
+    ),
+    ("routers", EVERYONE, "get_routes"),
     ("server", EVERYONE, "info config"),
+    (
+        "serving",
+        EVERYONE,
+        "register_container container_status_report get_endpoints",
+    ),
     (
         "tasks",
         EVERYONE,
@@ -101,20 +118,27 @@ _TABLE: tuple[tuple[str, frozenset[Role], str], ...] = (
         " delete_configuration add_or_update_artifacts delete_artifacts"
         " add_or_update_model delete_models clone move delete delete_many archive"
         " archive_many unarchive unarchive_many enqueue enqueue_many dequeue_many"
-        " stop_many reset reset_many publish publish_many update_batch share",
+        " stop_many reset reset_many publish publish_many update_batch share"
+        " make_public make_private",
     ),
     (
         "users",
         EVERYONE,
-        "get_current_user get_all get_all_ex get_by_id get_preferences",
+        "get_current_user get_all get_all_ex get_by_id get_preferences get_vaults",
     ),
     ("waylab", SYSTEM_ONLY, "ensure_user remove_user"),
     ("waylab", AGENTS, "job_token"),
-    ("workers", EVERYONE, "get_all get_count get_runtime_properties"),
+    (
+        "workers",
+        EVERYONE,
+        "get_all get_count get_runtime_properties get_stats get_activity_report"
+        " get_metric_keys",
+    ),
     (
         "workers",
         OPERATORS,
-        "register unregister status_report set_runtime_properties",
+        "register unregister status_report set_runtime_properties"
+        " cluster_report cluster_unregister",
     ),
 )
 

@@ -78,6 +78,8 @@ entries = sa.Table(
     sa.Column("queue", sa.String, nullable=False, index=True),
     sa.Column("place", sa.BigInteger, nullable=False),
     sa.Column("added", sa.String, nullable=False),
+    # The same in seconds since 1970, for averages.
+    sa.Column("since", sa.Double, nullable=False, server_default="0"),
 )
 popped = sa.Table(  # Taken by `get_next_task` and not begun yet.
     "popped",
@@ -102,6 +104,31 @@ files = sa.Table(
 )
 workers = sa.Table(
     "workers",
+    metadata,
+    sa.Column("id", sa.String, primary_key=True),
+    sa.Column("last_seen", sa.Double, nullable=False),
+    sa.Column("doc", sa.JSON, nullable=False),
+)
+worker_figures = sa.Table(  # What workers used: see `history`.
+    "worker_figures",
+    metadata,
+    sa.Column("span", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("start", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("worker", sa.String, primary_key=True),
+    sa.Column("busy", sa.Boolean, nullable=False),
+    sa.Column("figures", sa.JSON, nullable=False),
+)
+queue_figures = sa.Table(  # How long tasks waited: see `history`.
+    "queue_figures",
+    metadata,
+    sa.Column("span", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("start", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("queue", sa.String, primary_key=True),
+    sa.Column("wait", sa.Double, nullable=False),
+    sa.Column("length", sa.BigInteger, nullable=False),
+)
+servings = sa.Table(  # Models that are served, by the container that does.
+    "servings",
     metadata,
     sa.Column("id", sa.String, primary_key=True),
     sa.Column("last_seen", sa.Double, nullable=False),

@@ -15,6 +15,7 @@ from waylab_tracking.registry import ENDPOINTS, Endpoint
 
 Json = dict[str, Any]
 BATCHES = frozenset({"events.add_batch"})
+TEXTS = frozenset({"events.download_task_log"})
 REF = "#/components/schemas/"
 _META: Json = {
     "type": "object",
@@ -79,7 +80,7 @@ def _operation(name: str, found: Endpoint, schemas: Json) -> Json:
         "x-roles": sorted(ROLES.get(name, ())),
         "requestBody": _body(name, found, schemas),
         "responses": {
-            "200": _response("Done."),
+            "200": _text() if name in TEXTS else _response("Done."),
             "default": _response("Refused, with ClearML's codes."),
         },
     }
@@ -98,6 +99,13 @@ def _body(name: str, found: Endpoint, schemas: Json) -> Json:
         schemas |= schema.pop("$defs", {})
         schemas[kind] = schema
     return {"content": {"application/json": {"schema": {"$ref": f"{REF}{kind}"}}}}
+
+
+def _text() -> Json:
+    return {
+        "description": "The text.",
+        "content": {"text/plain": {"schema": {"type": "string"}}},
+    }
 
 
 def _response(description: str) -> Json:

@@ -161,24 +161,21 @@ def _key(value: Any) -> tuple[int, Any]:
 
 
 def _in(value: Any, wanted: list[Any]) -> bool:
-    plain = [one for one in wanted if not (isinstance(one, str) and _operator(one))]
-    banned = [one[1:] for one in wanted if isinstance(one, str) and one[:1] == "-"]
-    if value in banned:
-        return False
-    return not plain or value in plain
+    """Say whether a value is among others; the operators are those of tags."""
+    # "None" is a value here, as of tasks without a parent.
+    return _tagged([value], wanted, skipped=("",))
 
 
-def _operator(word: str) -> bool:
-    return word.startswith(("-", "__$"))
-
-
-def _tagged(tags: list[str], wanted: Any) -> bool:
+def _tagged(
+    tags: list[Any], wanted: Any, *, skipped: tuple[str | None, ...] = ("", None)
+) -> bool:
     """ClearML's tag filters, in prefix notation.
 
     `a b -c` is (a or b) and not c. `__$all`/`__$and` and `__$any`/`__$or` begin a
     group; groups are joined by "and"; `__$not` negates the one tag after it.
     """
-    words = [one for one in (wanted if isinstance(wanted, list) else [wanted]) if one]
+    listed = wanted if isinstance(wanted, list) else [wanted]
+    words = [one for one in listed if one not in skipped]
     groups: list[tuple[str, list[bool]]] = [("", [])]
     negated = False
     for word in words:
@@ -188,7 +185,7 @@ def _tagged(tags: list[str], wanted: Any) -> bool:
             groups.append(("all", []))
         elif word in ("__$any", "__$or"):
             groups.append(("any", []))
-        elif word.startswith("-"):
+        elif isinstance(word, str) and word.startswith("-"):
             if word[1:] in tags:
                 return False
         elif negated and not groups[-1][0]:

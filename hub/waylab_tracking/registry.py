@@ -19,7 +19,7 @@ Json = dict[str, Any]
 @dataclass(frozen=True)
 class Call:
     """One request as a handler sees it; `lines` are those of a batch, and `digest`
-    tells this batch from others."""
+    tells this batch from others; `address` is where it came from."""
 
     db: sa.Connection
     who: Principal
@@ -27,6 +27,7 @@ class Call:
     identity: Identity
     lines: tuple[Json, ...] = field(default=())
     digest: str = ""
+    address: str = ""
 
     def need(self, name: str) -> Any:
         """Give a field that must be there (400/800 otherwise)."""

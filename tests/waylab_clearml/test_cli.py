@@ -105,6 +105,26 @@ def test_without_credentials_it_says_where_it_looked(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["runs", "show", "0" * 32],
+        ["runs", "list", "--user", "nobody-known"],
+        ["run", "not-there.ipynb"],
+        ["run", "not-there.ipynb", "-p", "no-equals-sign"],
+        ["queues"],
+    ],
+)
+def test_an_error_is_json_where_json_is_asked_for(
+    home: dict[str, str], lab: dict[str, str], arguments: list[str]
+) -> None:
+    there = {**lab, "CLEARML_API_HOST": ""} if arguments == ["queues"] else lab
+    done = waylab(*arguments, "--json", environment=there, code=1)
+    (error,) = json.loads(done.stdout).values()
+    assert done.stderr == f"waylab: {error}\n"
+    assert "error" in json.loads(done.stdout)
+
+
 def test_a_submitted_run_can_be_listed_shown_and_aborted(
     lab: dict[str, str], notebook: Path
 ) -> None:

@@ -40,6 +40,25 @@ def test_the_default_site_is_this_machine_with_the_four_queues() -> None:
     assert site.profiles[1].cpus == 8
 
 
+def test_the_default_site_of_a_machine_with_gpus_offers_them_to_labs() -> None:
+    one = Inventory(GPUS.gpus[:1], cores=8, memory_bytes=32 * GIB)
+
+    offered = {
+        len(machine.gpus): [
+            (profile.title, profile.gpus, profile.cpus, profile.memory_gib)
+            for profile in parse(default_text(machine), "waylab.toml", machine).profiles
+        ]
+        for machine in (MACHINE, one, GPUS)
+    }
+
+    standard, wide = ("Standard", 0, 1, 1), ("All cores", 0, 8, 16)
+    assert offered == {
+        0: [standard, wide],
+        1: [standard, wide, ("One GPU", 1, 8, 16)],
+        2: [standard, wide, ("One GPU", 1, 4, 8), ("All GPUs", 2, 8, 16)],
+    }
+
+
 def test_the_default_site_fits_this_very_machine() -> None:
     inventory = this_machine()
 

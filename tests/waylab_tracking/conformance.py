@@ -23,9 +23,13 @@ SCHEMAS = "clearml.backend_api.services.v2_23"
 LEFT_OUT = {"datasets", "dataviews", "frames", "pipelines"}
 # The keys of these answers are the names of metrics.
 FREE_FORM = {
+    # A text without an envelope.
+    "events.download_task_log",
     "events.multi_task_scalar_metrics_iter_histogram",
     "events.scalar_metrics_iter_histogram",
 }
+# Of tasks; the SDK of 2.1 takes them as they come.
+KNOWN_TYPES = ("report",)
 # ClearML Server answers so, though its schemas do not say it.
 KNOWN_EXTRAS = {
     # Triggers of the SDK's read it.
@@ -66,6 +70,30 @@ def violations(exchanges: Iterable[Exchange]) -> list[str]:
     return list(found)
 
 
+VERSIONS = (
+    *(f"clearml.backend_api.services.{name}" for name in ("v2_9", "v2_13", "v2_20")),
+    *(f"clearml_agent.backend_api.services.{name}" for name in ("v2_4", "v2_5")),
+    SCHEMAS,
+)
+
+
+@cache
+def official() -> dict[str, tuple[Any, Any]]:
+    """Give request and answer of all that the SDK and the agent have schemas of.
+
+    Of several versions it is the SDK's newest.
+    """
+    logging.getLogger("clearml").setLevel(logging.ERROR)
+    found: dict[str, tuple[Any, Any]] = {}
+    for version in VERSIONS:
+        package = importlib.import_module(version)
+        for module in pkgutil.iter_modules(package.__path__):
+            service = importlib.import_module(f"{version}.{module.name}")
+            for request, kind in getattr(service, "response_mapping", {}).items():
+                found[f"{request._service}.{request._action}"] = (request, kind)
+    return found
+
+
 @cache
 def answers() -> dict[str, Answer]:
     """Give the answers that the SDK knows, by endpoint."""
@@ -84,6 +112,8 @@ def answers() -> dict[str, Answer]:
                 if known is not None:
                     known["properties"] |= extras
             _define_what_is_missing(schema)
+            if kinds := schema["definitions"].get("task_type_enum"):
+                kinds["enum"] = [*kinds["enum"], *KNOWN_TYPES]
             if name not in FREE_FORM:
                 found[name] = Answer(kind, Draft7Validator(_strict(schema)))
     return found

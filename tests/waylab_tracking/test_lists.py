@@ -46,6 +46,47 @@ def test_tags_are_filtered_as_clearml_writes_it(
     assert query.matches({"tags": TAGS}, {"tags": wanted}) is expected
 
 
+@pytest.mark.parametrize("field", ["status", "type", "project", "parent", "user"])
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        (["a"], True),
+        (["x", "a"], True),
+        (["x"], False),
+        (["-a"], False),
+        (["__$not", "a"], False),
+        (["__$not", "x"], True),
+        (["__$any", "x", "a"], True),
+        (["__$all", "__$not", "x", "__$not", "y"], True),
+        (["__$all", "__$not", "x", "__$not", "a"], False),
+        ([None], False),
+        (["__$not", None], True),
+    ],
+)
+def test_plain_fields_know_the_operators_of_tags(
+    field: str, wanted: list[str | None], expected: bool
+) -> None:
+    assert query.matches({field: "a"}, {field: wanted}) is expected
+
+
+def test_nothing_is_a_value_of_a_field() -> None:
+    assert query.matches({"parent": None}, {"parent": [None]})
+    assert not query.matches({"parent": None}, {"parent": ["a"]})
+
+
+def test_tasks_of_another_status_are_found(ann: Door, project: str) -> None:
+    every = ann.call("tasks.get_all", project=[project])["tasks"]
+    first = every[0]["id"]
+
+    wanted = {"project": [project], "status": ["__$not", "in_progress"]}
+    found = ann.call("tasks.get_all", **wanted)["tasks"]
+    rest = ann.call("tasks.get_all", id=["__$not", first], project=[project])["tasks"]
+
+    assert found == [one for one in every if one["status"] != "in_progress"]
+    assert rest == every[1:]
+    assert 0 < len(found) < len(every)
+
+
 @given(st.lists(st.sampled_from(TAGS)), st.lists(st.sampled_from(TAGS), min_size=1))
 def test_all_and_any_mean_what_they_say(tags: list[str], wanted: list[str]) -> None:
     def matches(*words: str) -> bool:

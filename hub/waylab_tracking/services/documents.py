@@ -276,7 +276,8 @@ def find(body: Json, docs: Iterable[Json], *, in_order: bool = False) -> list[Js
     ordered = in_order or not order
     shown = query.page(list(islice(found, query.end(body) if ordered else None)), body)
     if (ids := body.get("id")) and not body.get("order_by"):
-        shown.sort(key=lambda doc: ids.index(doc["id"]))
+        places = {one: place for place, one in enumerate(ids)}
+        shown.sort(key=lambda doc: places.get(doc["id"], len(places)))
     return shown
 
 

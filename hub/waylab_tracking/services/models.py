@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 import sqlalchemy as sa
@@ -12,8 +13,10 @@ from waylab_tracking.errors import ApiError
 from waylab_tracking.identity import COMPANY
 from waylab_tracking.moment import new_id, now
 from waylab_tracking.registry import Call, Json, endpoint, for_each
-from waylab_tracking.services import documents, events
+from waylab_tracking.services import documents, events, lifecycle
 from waylab_tracking.shapes import shaped
+
+logger = logging.getLogger(__name__)
 
 EDITABLE = (
     "name",
@@ -134,19 +137,37 @@ def edit(call: Call) -> Json:
     return {"updated": 1, "fields": changed}
 
 
-@endpoint("models.set_ready")
+@endpoint("models.set_ready", takes=requests.Publication)
 def set_ready(call: Call) -> Json:
-    """Publish a model."""
+    """Publish a model and, unless told otherwise, the task that made it."""
     doc = documents.own_model(call)
     doc["ready"] = True
     documents.save_model(call.db, doc)
-    return {"updated": 1}
+    return {"updated": 1, **_publish_task(call, doc)}
 
 
-@endpoint("models.publish_many")
+@endpoint("models.publish_many", takes=requests.Publication)
 def publish_many(call: Call) -> Json:
-    """Publish several models."""
-    return _many(call, lambda one: {"updated": bool(set_ready(one)["updated"])})
+    """Publish several models and, unless told otherwise, the tasks that made them."""
+
+    def publish(one: Call) -> Json:
+        wanted = {**one.body, "publish_task": one.body.get("publish_tasks")}
+        return {**set_ready(one.like(**wanted)), "updated": True}
+
+    return _many(call, publish)
+
+
+def _publish_task(call: Call, model: Json) -> Json:
+    """Publish the task of a model, if it has ended and is the caller's."""
+    if call.body.get("publish_task") is False or not model["task"]:
+        return {}
+    forced = bool(call.body.get("force_publish_task"))
+    try:
+        done = lifecycle.publish(call.like(task=model["task"], force=forced))
+    except ApiError as error:
+        logger.info("Model %s is published without its task: %s", model["id"], error)
+        return {}
+    return {"published_task": {"id": model["task"], "data": done}}
 
 
 @endpoint("models.delete_many")

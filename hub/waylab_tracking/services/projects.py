@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from waylab_tracking import query, requests
 from waylab_tracking.database import curves, models, projects, tasks
-from waylab_tracking.errors import ApiError, not_unique, validation
+from waylab_tracking.errors import not_unique, validation
 from waylab_tracking.moment import now
 from waylab_tracking.registry import Call, Json, endpoint
 from waylab_tracking.services import documents, project_stats
@@ -85,22 +85,6 @@ def save(call: Call, doc: Json) -> None:
         .where(projects.c.id == doc["id"])
         .values(doc=doc, name=doc["name"])
     )
-
-
-@endpoint("projects.delete")
-def delete(call: Call) -> Json:
-    """Delete a project, and those below it, that hold nothing."""
-    doc = documents.own_project(call, call.need("project"))
-    ids = documents.subprojects(call.db, [doc["id"]])
-    for table in (tasks, models):
-        held = call.db.execute(
-            sa.select(sa.func.count()).where(table.c.project.in_(ids))
-        ).scalar_one()
-        if held:
-            message = f"project {doc['name']} still holds {held} {table.name}"
-            raise ApiError(400, 402, message)
-    call.db.execute(projects.delete().where(projects.c.id.in_(ids)))
-    return {"deleted": len(ids), "disassociated_tasks": 0}
 
 
 @endpoint("projects.get_task_tags")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from waylab_tracking import requests
+from waylab_tracking import query, requests
 from waylab_tracking.database import queues
 from waylab_tracking.errors import (
     ApiError,
@@ -44,19 +44,21 @@ def create(call: Call) -> Json:
     return {"id": doc["id"]}
 
 
-@endpoint("queues.get_by_id")
+@endpoint("queues.get_by_id", takes=requests.Queues)
 def get_by_id(call: Call) -> Json:
-    """Give a queue with its entries in order."""
+    """Give a queue with its entries in order, `max_task_entries` at most."""
     queue = waiting.queue_by_id(call.db, call.need("queue"))
-    return {"queue": {**queue, "entries": waiting.in_order(call.db, queue["id"])}}
+    return {"queue": {**queue, "entries": _entries(call, queue["id"])}}
 
 
-@endpoint("queues.get_all", "queues.get_all_ex", takes=requests.Listing)
+@endpoint("queues.get_all", "queues.get_all_ex", takes=requests.Queues)
 def get_all(call: Call) -> Json:
-    """List queues with their entries in order."""
+    """List queues with their entries in order, `max_task_entries` each at most."""
     rows = call.db.execute(sa.select(queues.c.doc).order_by(queues.c.name)).scalars()
-    docs = [{**doc, "entries": waiting.in_order(call.db, doc["id"])} for doc in rows]
-    return documents.answer_list(call, docs, "queues")
+    found = documents.find(call.body, [dict(doc) for doc in rows])
+    docs = [{**doc, "entries": _entries(call, doc["id"])} for doc in found]
+    fields = call.body.get("only_fields")
+    return {"queues": [query.project(doc, fields) for doc in docs]}
 
 
 @endpoint("queues.get_default")
@@ -162,7 +164,7 @@ def add_task(call: Call) -> Json:
     return {"added": 1}
 
 
-@endpoint("queues.remove_task")
+@endpoint("queues.remove_task", takes=requests.Dequeue)
 def remove_task(call: Call) -> Json:
     """Take one task out of a queue: of several callers one gets 1, the others 0."""
     queue = waiting.queue_by_id(call.db, call.need("queue"))
@@ -196,6 +198,10 @@ def move_task_forward(call: Call) -> Json:
 def move_task_backward(call: Call) -> Json:
     """Move a task towards the end."""
     return _move(call, by=int(call.body.get("count") or 1))
+
+
+def _entries(call: Call, queue: str) -> list[Json]:
+    return waiting.in_order(call.db, queue, call.body.get("max_task_entries"))
 
 
 def _save(call: Call, doc: Json) -> None:
