@@ -108,7 +108,7 @@ def prepare(
     )
 
 
-def write_hub_settings(prepared: Prepared, site: Site) -> None:
+def write_hub_settings(prepared: Prepared, site: Site) -> HubSettings:
     """Write what hub, board and agents have to know of the site, each file 0600."""
     state, chosen = prepared.state, prepared.ports
     settings = HubSettings(
@@ -138,6 +138,7 @@ def write_hub_settings(prepared: Prepared, site: Site) -> None:
     )
     write_private(hub_settings_file(state), settings.model_dump_json())
     write_private(site_json_file(state), site.model_dump_json())
+    return settings
 
 
 def base_environment(environ: Mapping[str, str]) -> dict[str, str]:

@@ -58,6 +58,8 @@ class Blueprint:
     base_environment: Mapping[str, str] = field(repr=False)
     ledger_url: str = field(default="", repr=False)
     """The ledger's database; empty for a file in the state folder."""
+    shared_notice: str = ""
+    """What every page says where labs and jobs share an account."""
 
 
 def programs(blueprint: Blueprint) -> tuple[Program, ...]:
@@ -155,6 +157,7 @@ def _tracking(blueprint: Blueprint) -> Program:
         "OAUTH_TOKEN_URL": f"{hub_api}/oauth2/token",
         "OAUTH_USERINFO_URL": f"{hub_api}/user",
         "OAUTH_NAME_CLAIM": "name",
+        "NOTICE": blueprint.shared_notice,
     }
     prefixed = {f"WAYLAB_TRACKING_{name}": value for name, value in settings.items()}
     return Program(
@@ -206,6 +209,7 @@ def _board(blueprint: Blueprint) -> Program:
         "KEYRING_KEY_FILE": str(state.secrets / "clearml-keyring.key"),
         "SITE_ID": state.site_id,
         "TEMPLATES": str(blueprint.templates / "hub"),
+        "SHARED_NOTICE": blueprint.shared_notice,
     }
     prefixed = {f"WAYLAB_BOARD_{name}": value for name, value in settings.items()}
     return Program(

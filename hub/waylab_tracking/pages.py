@@ -54,6 +54,7 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
+        self._templates.globals["notice"] = settings.notice
 
     def routes(self) -> list[Route]:
         """Give the pages' addresses, those that the SDK prints among them."""

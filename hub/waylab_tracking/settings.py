@@ -22,6 +22,7 @@ class TrackingSettings(BaseSettings):
     public_url: str = Field(
         default="", description="Base that a browser uses, prefix included."
     )
+    notice: str = Field(default="", description="Sentence that every page shows.")
     system_key_file: Path | None = Field(
         default=None,
         description="JSON file with the keys of the system principal; made if absent.",
