@@ -17,7 +17,7 @@ from typing import Any
 
 import httpx
 
-READY_SECONDS = 30.0
+READY_SECONDS = 90.0
 
 
 @dataclass(frozen=True)
