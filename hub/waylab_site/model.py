@@ -182,6 +182,11 @@ class Node(_Table):
         return self.engine == "simulated"
 
     @property
+    def names_engine(self) -> bool:
+        """Whether the site says by which engine it runs labs and jobs."""
+        return self.engine not in {"auto", "none"}
+
+    @property
     def is_local(self) -> bool:
         """Whether it is the hub's own machine itself."""
         return self.address == "local" and not self.is_simulated

@@ -53,6 +53,11 @@ class TrackingSettings(BaseSettings):
         default=False,
         description="Whether every extension is off, as on an open ClearML Server.",
     )
+    record: Path | None = Field(
+        default=None,
+        description="Folder to which every call and its answer is written, for tests; "
+        "it grows without bound.",
+    )
     silence_seconds: float = Field(
         default=7200.0,
         gt=0,

@@ -288,3 +288,26 @@ def test_the_simulated_example_has_the_nodes_of_the_real_one() -> None:
     ]
     assert all(node.is_simulated and node.is_here for node in simulated.nodes)
     assert simulated.queues == real.queues
+
+
+def test_homes_must_follow_users_between_engines() -> None:
+    text = TWO_NODES.read_text("utf-8")
+    volumes = text.replace('kind = "folder"', 'kind = "volume"')
+    assert volumes != text
+    said = _complaint(volumes)
+    line = _line(volumes, 'kind = "volume"')
+    assert f":{line}" in said
+    assert "'vision' and 'nlp' have one each" in said
+    assert "/srv/homes/{user}" in said
+    one = volumes.replace('engine = "tcp://nlp.internal:2376"', 'engine = "none"')
+    one = one.replace('engine_tls = "/etc/waylab/tls/nlp"', "")
+    assert parse(one, "waylab.toml", MACHINE).homes.kind == "volume"
+
+
+def test_the_example_of_two_servers_runs_labs_on_both() -> None:
+    site = load(TWO_NODES, MACHINE)
+    assert all(node.names_engine for node in site.nodes)
+    assert site.images
+    assert str(site.site.internal_address) != "auto"
+    for profile in site.profiles:
+        assert any(profile.may_use(node) for node in site.nodes)

@@ -271,6 +271,7 @@ def find(body: Json, docs: Iterable[Json], *, in_order: bool = False) -> list[Js
 
     Documents that come in the wanted order are taken only as far as the page goes.
     """
+    query.check(body)
     found = (doc for doc in docs if query.matches(doc, body))
     order = body.get("order_by")
     ordered = in_order or not order
