@@ -65,7 +65,10 @@ def enqueue_many(call: Call) -> Json:
 
     def one(each: Call) -> Json:
         own = {"idempotency_key": f"{key} {each.body['task']}"} if key else {}
-        return enqueue(each.like(**{**each.body, **own}))
+        done = enqueue(each.like(**{**each.body, **own}))
+        del done["queue_watched"]
+        # The SDK's schema has a truth value here, unlike for a single task.
+        return {**done, "queued": bool(done["queued"])}
 
     return for_each(call, one)
 
