@@ -65,10 +65,7 @@ def enqueue_many(call: Call) -> Json:
 
     def one(each: Call) -> Json:
         own = {"idempotency_key": f"{key} {each.body['task']}"} if key else {}
-        done = enqueue(each.like(**{**each.body, **own}))
-        del done["queue_watched"]
-        # The SDK's schema has a truth value here, unlike for a single task.
-        return {**done, "queued": bool(done["queued"])}
+        return _enqueue_one(each.like(**{**each.body, **own}))
 
     return for_each(call, one)
 
@@ -246,6 +243,12 @@ def reset(call: Call) -> Json:
         "fields": fields,
         **urls,
     }
+
+
+def _enqueue_one(call: Call) -> Json:
+    answer = enqueue(call)
+    names = ("updated", "fields")
+    return {"queued": True, **{name: answer[name] for name in names}}
 
 
 def _reset_one(call: Call) -> Json:

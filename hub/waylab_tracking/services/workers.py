@@ -6,7 +6,8 @@ import time
 
 import sqlalchemy as sa
 
-from waylab_tracking import fencing, query, worker_requests
+from waylab_tracking import fencing, query, sight, worker_requests
+from waylab_tracking.access import Role
 from waylab_tracking.database import tasks, workers
 from waylab_tracking.errors import ApiError
 from waylab_tracking.moment import now
@@ -58,7 +59,9 @@ def status_report(call: Call) -> Json:
         register(call)
         doc = _get(call, worker)
     doc["task"] = task = body.get("task")
-    if task and fencing.is_given_up(call.db, call.origin, task):
+    if call.who.role is Role.AGENT and not sight.holds(call.db, call.who, task):
+        doc["task"] = None  # Another has it now.
+    elif task and fencing.is_given_up(call.db, call.origin, task):
         doc["task"] = None
     elif task:
         call.pulse.note(task, call.origin.host)
@@ -89,7 +92,7 @@ def get_all(call: Call) -> Json:
     ).all()
     prefix = str(body.get("worker_pattern") or "").removesuffix("*")
     tags = {name: body.get(name) for name in query.TAGS}
-    shown = worker_view.Views(call.db)
+    shown = worker_view.Views(call)
     return {
         "workers": [
             shown.of(row.doc, row.last_seen)
