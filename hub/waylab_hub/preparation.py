@@ -35,7 +35,8 @@ from waylab_site.state import State, write_private
 from waylab_spawner.environment import SYSTEM_PATH, kept
 
 FIRST_ADMIN = "admin"
-_PASSED_ON = ("HOME", "TMPDIR")
+# The last is for tests of what the tracking server answers.
+_PASSED_ON = ("HOME", "TMPDIR", "WAYLAB_TRACKING_RECORD")
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 import pytest
-from tests.waylab_tracking.conformance import official
+from tests.waylab_tracking.conformance import FREE_FORM, answers, official
 from tests.waylab_tracking.door import Door
 
 from waylab_tracking import services
@@ -53,6 +53,10 @@ def test_all_that_the_official_clients_know_is_answered() -> None:
     # Answered in front of all others, to anybody.
     assert (known | RAW) - set(ENDPOINTS) == {"debug.ping"}
     assert len(known) >= 150
+
+
+def test_every_answer_has_a_schema_that_tests_check() -> None:
+    assert set(ENDPOINTS) - set(answers()) == FREE_FORM
 
 
 @pytest.mark.parametrize(

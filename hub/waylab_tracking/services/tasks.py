@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from waylab_tracking import query, requests
+from waylab_tracking import query, requests, sight
 from waylab_tracking.database import tasks
 from waylab_tracking.errors import invalid_status
 from waylab_tracking.identity import COMPANY
@@ -76,7 +76,8 @@ def get_all(call: Call) -> Json:
         body["project"] = documents.subprojects(call.db, body["project"])
     light = query.names_used(body) <= LIGHT
     columns = [tasks.c.head] if light else [tasks.c.head, tasks.c.doc]
-    statement, in_order = narrow(sa.select(*columns), body)
+    seen = sight.tasks_seen(call.db, call.who)
+    statement, in_order = narrow(sa.select(*columns).where(seen), body)
     found = _candidates(call.db, body, statement, light=light)
     shown = documents.find(body, found, in_order=in_order)
     fields = body.get("only_fields")
@@ -90,7 +91,8 @@ def get_all(call: Call) -> Json:
 @endpoint("tasks.get_types")
 def get_types(call: Call) -> Json:
     """List the types that tasks have."""
-    heads = call.db.execute(sa.select(tasks.c.head)).scalars()
+    seen = sight.tasks_seen(call.db, call.who)
+    heads = call.db.execute(sa.select(tasks.c.head).where(seen)).scalars()
     return {"types": sorted({head["type"] for head in heads})}
 
 
@@ -191,8 +193,7 @@ def move(call: Call) -> Json:
     """Move tasks to a project."""
     target = documents.target_project(call)
     for task in call.need("ids"):
-        doc = documents.get_task(call.db, task)
-        documents.require_owner(call.who, doc)
+        doc = documents.own_task(call.like(task=task))
         doc["project"] = target
         documents.save_task(call.db, doc)
     return {"project_id": target}
@@ -233,8 +234,7 @@ def _archive_each(call: Call, word: str, *, archived: bool) -> Json:
 def _set_archived(call: Call, field: str, *, archived: bool) -> int:
     wanted = call.need(field)
     for task in wanted:
-        doc = documents.get_task(call.db, task)
-        documents.require_owner(call.who, doc)
+        doc = documents.own_task(call.like(task=task))
         rest = [tag for tag in doc["system_tags"] if tag != "archived"]
         doc["system_tags"] = [*rest, "archived"] if archived else rest
         documents.save_task(call.db, doc)
