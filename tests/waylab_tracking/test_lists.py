@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.waylab_tracking.door import Door
 
-from waylab_tracking.patterns import search
+from waylab_tracking import query
 from waylab_tracking.errors import ApiError
+from waylab_tracking.patterns import search
 
 TAGS = ["a", "b", "c"]
 
