@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from traitlets.config import Config
 
 from waylab_hub.settings import HubSettings
+from waylab_hub.tracking_users import SignInHook
 from waylab_site.model import Site
 
 SUPERVISOR = "waylab-supervisor"
@@ -88,6 +89,12 @@ def _sign_in(config: Config, settings: HubSettings) -> None:
     # into a small local file.
     sign_in.auth_refresh_age = 5
     sign_in.auth_refresh_strict = True
+    if not settings.site.tracking.is_external:
+        sign_in.post_auth_hook = SignInHook(
+            settings.tracking_url,
+            settings.tracking_key_file,
+            settings.site.tracking.keys_days,
+        )
 
 
 def board_url(settings: HubSettings) -> str:

@@ -27,6 +27,7 @@ PROXY, TRACKING, HUB, BOARD = "proxy", "tracking", "hub", "board"
 ENGINE = "engine"
 SYSTEM_KEYS = "tracking-system.json"
 CLEARML_KEYS = "clearml.json"
+GIB = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -150,6 +151,7 @@ def _tracking(blueprint: Blueprint) -> Program:
         "PUBLIC_URL": web_url(ports),
         "SYSTEM_KEY_FILE": str(state.secrets / SYSTEM_KEYS),
         "AGENTS_GET_TOKENS": "false",
+        "FILES_QUOTA_BYTES": str(int(blueprint.site.tracking.files_quota_gib * GIB)),
         "OAUTH_CLIENT_ID": TRACKING_CLIENT,
         "OAUTH_CLIENT_SECRET_FILE": str(state.secret_file("oauth-secret")),
         # Without a host: whatever name the browser knows the hub by stays in use.

@@ -24,13 +24,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from waylab_tracking import history, journal, log_text, openapi, services
 from waylab_tracking.callers import by_header
 from waylab_tracking.database import Database, queue_figures, worker_figures
+from waylab_tracking.entrances import Guard
 from waylab_tracking.errors import ApiError, validation
 from waylab_tracking.files import FileServer
-from waylab_tracking.identity import Identity
+from waylab_tracking.identity import Identity, Principal
 from waylab_tracking.links import Links
 from waylab_tracking.moment import new_id
 from waylab_tracking.pages import Pages
-from waylab_tracking.registry import ENDPOINTS, Call, dispatch
+from waylab_tracking.registry import ENDPOINTS, Call, admit, dispatch
 from waylab_tracking.settings import TrackingSettings
 from waylab_tracking.strict import refuse_extension
 
@@ -151,15 +152,30 @@ class Api:
             why = "is of the enterprise server only" if paid else "is no endpoint"
             logger.warning("%s %s", name, why)
             raise ApiError(404, 0, f"Unable to find endpoint {name}: it {why}")
+        who = await self._caller(request, name)
         body, lines, digest = await self._body(request)
         address = request.client.host if request.client else ""
 
         def work(db: sa.Connection) -> dict[str, Any]:
-            who = by_header(request, db, self._identity, keys=name == "auth.login")
             call = Call(db, who, body, self._identity, lines, digest, address)
             return dispatch(name, call)
 
         return await self._database.run(work)
+
+    async def _caller(self, request: Request, name: str) -> Principal:
+        """Tell who calls and admit the role, before anything of the body is kept."""
+
+        def work(db: sa.Connection) -> Principal:
+            who = by_header(request, db, self._identity, keys=name == "auth.login")
+            admit(name, who)
+            return who
+
+        try:
+            return await self._database.run(work)
+        except ApiError:
+            # A client that still sends would not hear the refusal.
+            await _discard(request)
+            raise
 
     async def _body(
         self, request: Request
@@ -192,6 +208,14 @@ async def _read(request: Request) -> bytes:
         if len(raw) > MAX_BODY_BYTES:
             raise ApiError(413, 0, f"The request is over {MAX_BODY_BYTES} bytes")
     return bytes(raw)
+
+
+async def _discard(request: Request) -> None:
+    size = 0
+    async for piece in request.stream():
+        size += len(piece)
+        if size > MAX_BODY_BYTES:
+            return
 
 
 def _parse(text: bytes) -> Any:
@@ -264,20 +288,34 @@ class Server:
         links = Links(settings)
         self._api = Api(self.database, self.identity, links, strict=settings.strict)
         self._silence_seconds = settings.silence_seconds
-        self._files = FileServer(settings.state / "files", self.database, self.identity)
+        self._files = FileServer(
+            settings.state / "files", self.database, settings.files_quota_bytes
+        )
         self._pages = Pages(settings, self.database, self.identity)
 
     def app(self, prefix: str) -> ASGIApp:
         """Give the application."""
+        routes = list(map(self.guarded, self.routes()))
+        return Prefix(Starlette(routes=routes, lifespan=self._lifespan), prefix)
+
+    def routes(self) -> list[Route]:
+        """Give all routes, before anybody is kept out of them."""
         name = r"{endpoint:endpoint}"
-        routes = [
+        return [
             openapi.route(),
             Route(f"/v{{version:version}}/{name}", self._api.answer, methods=METHODS),
             Route(f"/{name}", self._api.answer, methods=METHODS),
             *self._files.routes(),
             *self._pages.routes(),
         ]
-        return Prefix(Starlette(routes=routes, lifespan=self._lifespan), prefix)
+
+    def guarded(self, route: Route) -> Route:
+        """Give a route behind its entrance.
+
+        Raises:
+            LookupError: the table says nothing of it.
+        """
+        return Guard(self.database, self.identity, self._pages).route(route)
 
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:

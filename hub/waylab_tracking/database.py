@@ -42,6 +42,29 @@ projects = sa.Table(
     sa.Column("id", sa.String, primary_key=True),
     sa.Column("name", sa.String, nullable=False, unique=True),
     sa.Column("doc", sa.JSON, nullable=False),
+    # What was set on the project itself; NULL: it is as the project above.
+    sa.Column("visibility", sa.String, nullable=True),
+    # The project whose members alone see this one; NULL: everybody does.
+    sa.Column("scope", sa.String, nullable=True, index=True),
+)
+shares = sa.Table(  # Who sees a project that is not everybody's, its owner among them.
+    "shares",
+    metadata,
+    sa.Column("project", sa.String, primary_key=True),
+    sa.Column("kind", sa.String, primary_key=True),
+    sa.Column("member", sa.String, primary_key=True),
+)
+memberships = sa.Table(
+    "memberships",
+    metadata,
+    sa.Column("user", sa.String, primary_key=True),
+    sa.Column("group", sa.String, primary_key=True),
+)
+claims = sa.Table(  # Which agent took a task last; NULL: any, from before this table.
+    "claims",
+    metadata,
+    sa.Column("task", sa.String, primary_key=True),
+    sa.Column("user", sa.String, nullable=True, index=True),
 )
 tasks = sa.Table(
     "tasks",
@@ -126,7 +149,7 @@ files = sa.Table(
     "files",
     metadata,
     sa.Column("path", sa.String, primary_key=True),
-    sa.Column("user", sa.String, nullable=False),
+    sa.Column("user", sa.String, nullable=False, index=True),
     sa.Column("size_bytes", sa.BigInteger, nullable=False),
     sa.Column("created", sa.String, nullable=False),
 )

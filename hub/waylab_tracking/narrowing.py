@@ -57,14 +57,14 @@ def _conditions(body: Mapping[str, Any]) -> list[Condition]:
     for name, system in TAGS.items():
         if wanted := body.get(name):
             found += _terms(terms.read(wanted), _tagged(system=system))
-    if isinstance(name := body.get("name"), str):
-        found += _pattern(listed.c.name, name)
+    if isinstance(pattern := body.get("name"), str):
+        found += _pattern(listed.c.name, pattern)
     if isinstance(text := body.get("search_text"), str) and len(text) <= LONGEST:
         found.append(_anywhere(TEXTS, text))
     multi = body.get("_any_")
     if isinstance(multi, Mapping) and isinstance(multi.get("pattern"), str):
         fields, pattern = multi.get("fields") or [], multi["pattern"]
-        if set(fields) <= set(TEXTS):
+        if fields and {*map(str, fields)} <= {*TEXTS}:
             found += [_anywhere(fields, text) for text in literals(pattern)]
     return found
 

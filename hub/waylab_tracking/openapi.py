@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from waylab_tracking.access import ROLES
+from waylab_tracking.access import ROWS
 from waylab_tracking.identity import API_VERSION
 from waylab_tracking.registry import ENDPOINTS, Endpoint
 
@@ -77,7 +77,7 @@ def _operation(name: str, found: Endpoint, schemas: Json) -> Json:
         "operationId": name,
         "tags": [name.partition(".")[0]],
         "summary": (found.handler.__doc__ or name).partition("\n")[0],
-        "x-roles": sorted(ROLES.get(name, ())),
+        "x-roles": sorted(ROWS[name].roles),
         "requestBody": _body(name, found, schemas),
         "responses": {
             "200": _text() if name in TEXTS else _response("Done."),

@@ -327,6 +327,31 @@ class Contents(Request):
     page_size: int | None = Field(default=None, ge=0, le=MAX_PAGE)
 
 
+class Member(Request):
+    """A user as the hub knows it."""
+
+    role: str | None = None
+    groups: list[Annotated[str, Field(min_length=1, max_length=MAX_NAME)]] | None = None
+
+
+class OldKeys(Request):
+    """Which keys of a user to end."""
+
+    user: str | None = None
+    label: str | None = Field(default=None, min_length=1)
+    older_than_seconds: float | None = Field(default=None, ge=0, le=1e9)
+    keep: list[str] | None = None
+
+
+class Membership(Request):
+    """Who sees a project."""
+
+    project: str | None = None
+    visibility: Literal["public", "private", "group", "inherit"] | None = None
+    users: list[str] | None = None
+    groups: list[str] | None = None
+
+
 class Sharing(Request):
     """Whether tasks are shared."""
 

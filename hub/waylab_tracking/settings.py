@@ -36,6 +36,11 @@ class TrackingSettings(BaseSettings):
         default=False,
         description="Whether every extension is off, as on an open ClearML Server.",
     )
+    files_quota_bytes: int = Field(
+        default=0,
+        ge=0,
+        description="Bytes of files that each user may keep here; 0 for no limit.",
+    )
     record: Path | None = Field(
         default=None,
         description="Folder to which every call and its answer is written, for tests; "

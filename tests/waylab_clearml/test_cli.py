@@ -228,3 +228,29 @@ def test_a_log_is_printed(lab: dict[str, str], ann: Client, notebook: Path) -> N
         }
         ann.call("events.add", event)
     assert waylab("runs", "log", run_id, environment=lab).stdout == "l0\nl1\nl2\n"
+
+
+def test_projects_are_shared_and_listed_by_name(
+    server: Server, lab: dict[str, str]
+) -> None:
+    server.create_user("bob")
+    made = {"name": "quiet plans", "description": ""}
+    server.call("projects.create", made, user="ann")
+
+    shared = waylab(
+        *("projects", "share", "quiet plans", "--visibility", "private"),
+        *("--with", "bob", "--json"),
+        environment=lab,
+    )
+    listed = waylab("projects", "list", environment=lab).stdout
+    unknown = waylab(
+        *("projects", "share", "no such plans", "--visibility", "public"),
+        environment=lab,
+        code=1,
+    )
+
+    told = json.loads(shared.stdout)
+    line = next(one for one in listed.splitlines() if one.startswith("quiet plans"))
+    assert (told["visibility"], told["users"]) == ("private", ["ann", "bob"])
+    assert line.split() == ["quiet", "plans", "ann", "ann,", "bob", "-"]
+    assert "no such plans" in unknown.stderr

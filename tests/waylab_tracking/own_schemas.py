@@ -71,6 +71,15 @@ ENDPOINT = _object(
     uptime_sec=NUMBER,
     latency_ms=NUMBER,
 )
+SHARING = _object(
+    id=TEXT,
+    name=TEXT,
+    owner=TEXT,
+    visibility={"enum": ["public", "private", "group"]},
+    inherited_from=TEXT_OR_NULL,
+    users=_list(TEXT),
+    groups=_list(TEXT),
+)
 
 SCHEMAS: dict[str, Json] = {
     "debug.echo": ANYTHING,
@@ -99,9 +108,12 @@ SCHEMAS: dict[str, Json] = {
     ),
     "users.get_preferences": _object(preferences=NOTHING),
     "users.get_vaults": _object(vaults=_list(ANYTHING)),
+    "waylab.end_keys": _object(revoked=INTEGER),
     "waylab.ensure_user": _object(id=TEXT, created=TRUTH),
+    "waylab.get_sharing": _object(projects=_list(SHARING)),
     "waylab.job_token": _object(token=TEXT, user=NAMED, expires_in=INTEGER),
     "waylab.remove_user": _object(removed=INTEGER),
+    "waylab.share_project": _object(project=SHARING),
     "workers.cluster_report": NOTHING,
     "workers.cluster_unregister": NOTHING,
     "workers.get_count": _object(count=INTEGER),

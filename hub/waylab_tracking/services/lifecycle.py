@@ -47,7 +47,7 @@ def enqueue(call: Call) -> Json:
 @endpoint("tasks.enqueue_many")
 def enqueue_many(call: Call) -> Json:
     """Put several tasks at the end of a queue."""
-    return for_each(call, enqueue)
+    return for_each(call, _enqueue_one)
 
 
 @endpoint("tasks.dequeue", takes=requests.Dequeue)
@@ -202,6 +202,12 @@ def reset(call: Call) -> Json:
         "fields": fields,
         **urls,
     }
+
+
+def _enqueue_one(call: Call) -> Json:
+    answer = enqueue(call)
+    names = ("updated", "fields")
+    return {"queued": True, **{name: answer[name] for name in names}}
 
 
 def _reset_one(call: Call) -> Json:

@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import sqlalchemy as sa
 
-from waylab_tracking import requests
+from waylab_tracking import requests, sight
+from waylab_tracking.access import Kind
 from waylab_tracking.database import models
 from waylab_tracking.errors import ApiError
 from waylab_tracking.identity import COMPANY
@@ -97,15 +98,20 @@ def get_by_task_id(call: Call) -> Json:
     """Give a task's last output model."""
     task = documents.get_task(call.db, call.need("task"))
     outputs = task["models"]["output"]
-    found = documents.get_model(call.db, outputs[-1]["model"]) if outputs else None
+    if not outputs:
+        return {"model": None}
+    last = outputs[-1]["model"]
+    sight.require(call.db, call.who, Kind.MODEL, [last])
+    found = documents.get_model(call.db, last)
     return {"model": found}
 
 
 @endpoint("models.get_all", "models.get_all_ex", takes=requests.Listing)
 def get_all(call: Call) -> Json:
     """List models, newest first unless ordered otherwise."""
+    seen = sight.models_seen(call.db, call.who)
     rows = call.db.execute(
-        sa.select(models.c.doc).order_by(models.c.created.desc())
+        sa.select(models.c.doc).where(seen).order_by(models.c.created.desc())
     ).scalars()
     docs = [dict(doc) for doc in rows]
     for name in ("task", "uri", "ready"):
@@ -122,7 +128,8 @@ def get_all(call: Call) -> Json:
 @endpoint("models.get_frameworks")
 def get_frameworks(call: Call) -> Json:
     """List the frameworks that models name."""
-    docs = call.db.execute(sa.select(models.c.doc)).scalars()
+    seen = sight.models_seen(call.db, call.who)
+    docs = call.db.execute(sa.select(models.c.doc).where(seen)).scalars()
     return {
         "frameworks": sorted({doc["framework"] for doc in docs if doc["framework"]})
     }

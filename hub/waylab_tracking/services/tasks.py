@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import sqlalchemy as sa
 
-from waylab_tracking import listing, query, requests
+from waylab_tracking import listing, query, requests, sight
 from waylab_tracking.database import tasks
 from waylab_tracking.errors import invalid_status
 from waylab_tracking.identity import COMPANY
@@ -75,7 +75,8 @@ def get_all(call: Call) -> Json:
         body["project"] = documents.subprojects(call.db, body["project"])
     light = query.names_used(body) <= LIGHT
     ids, in_order = narrow(body)
-    found = _candidates(call.db, body, ids, light=light)
+    seen = sight.tasks_seen(call.db, call.who)
+    found = _candidates(call.db, body, ids, seen, light=light)
     shown = documents.find(body, found, in_order=in_order)
     fields = body.get("only_fields")
     if light and not (fields and set(fields) <= LIGHT):
@@ -88,7 +89,8 @@ def get_all(call: Call) -> Json:
 @endpoint("tasks.get_types")
 def get_types(call: Call) -> Json:
     """List the types that tasks have."""
-    heads = call.db.execute(sa.select(tasks.c.head)).scalars()
+    seen = sight.tasks_seen(call.db, call.who)
+    heads = call.db.execute(sa.select(tasks.c.head).where(seen)).scalars()
     return {"types": sorted({head["type"] for head in heads})}
 
 
@@ -189,8 +191,7 @@ def move(call: Call) -> Json:
     """Move tasks to a project."""
     target = documents.target_project(call)
     for task in call.need("ids"):
-        doc = documents.get_task(call.db, task)
-        documents.require_owner(call.who, doc)
+        doc = documents.own_task(call.like(task=task))
         doc["project"] = target
         documents.save_task(call.db, doc)
     return {"project_id": target}
@@ -231,8 +232,7 @@ def _archive_each(call: Call, word: str, *, archived: bool) -> Json:
 def _set_archived(call: Call, field: str, *, archived: bool) -> int:
     wanted = call.need(field)
     for task in wanted:
-        doc = documents.get_task(call.db, task)
-        documents.require_owner(call.who, doc)
+        doc = documents.own_task(call.like(task=task))
         rest = [tag for tag in doc["system_tags"] if tag != "archived"]
         doc["system_tags"] = [*rest, "archived"] if archived else rest
         documents.save_task(call.db, doc)
@@ -323,16 +323,21 @@ def _insert(call: Call, doc: Json) -> str:
 
 
 def _candidates(
-    db: sa.Connection, body: Json, ids: sa.Select[tuple[str]], *, light: bool
+    db: sa.Connection,
+    body: Json,
+    ids: sa.Select[tuple[str]],
+    seen: sight.Condition,
+    *,
+    light: bool,
 ) -> Iterator[Json]:
-    """Give the tasks of the ids that a statement finds, whole or as heads."""
+    """Give the tasks seen of the ids that a statement finds, whole or as heads."""
     columns = (tasks.c.head,) if light else (tasks.c.head, tasks.c.doc)
     by_metric = any(one.startswith(METRICS) for one in query.names_used(body))
     rows = db.execute(ids).scalars()
     size = min(query.end(body) or PIECE, PIECE)  # The first are mostly the page.
     while some := rows.fetchmany(size):
         size = PIECE
-        wanted = sa.select(tasks.c.id, *columns).where(tasks.c.id.in_(some))
+        wanted = sa.select(tasks.c.id, *columns).where(tasks.c.id.in_(some), seen)
         known = {row.id: row for row in db.execute(wanted)}
         found = [known[one] for one in some if one in known]
         docs = [dict(row.head) if light else documents.joined(row) for row in found]

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from waylab_tracking.database import entries, popped, queues, tasks, workers
+from waylab_tracking.database import claims, entries, popped, queues, tasks, workers
 from waylab_tracking.errors import ApiError, invalid_queue
 from waylab_tracking.moment import now
 from waylab_tracking.registry import Json
@@ -49,6 +49,7 @@ def append(db: sa.Connection, queue: Json, task: str) -> None:
     """Put a task at the end (400/706 if it waits somewhere)."""
     refuse_if_waiting(db, task)
     db.execute(popped.delete().where(popped.c.task == task))
+    db.execute(claims.delete().where(claims.c.task == task))
     last = db.execute(
         sa.select(sa.func.max(entries.c.place)).where(entries.c.queue == queue["id"])
     ).scalar()

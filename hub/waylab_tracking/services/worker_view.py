@@ -6,17 +6,18 @@ from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
+from waylab_tracking import sight
 from waylab_tracking.database import entries, projects, queues, tasks, users
 from waylab_tracking.identity import COMPANY
-from waylab_tracking.registry import Json
+from waylab_tracking.registry import Call, Json
 
 
 class Views:
     """Reads what several workers share once."""
 
-    def __init__(self, db: sa.Connection) -> None:
-        """Nothing is read before the first worker."""
-        self._db = db
+    def __init__(self, call: Call) -> None:
+        """Nothing is read before the first worker; what its caller sees is shown."""
+        self._db, self._who = call.db, call.who
         self._queues: dict[str, Json | None] = {}
         self._users: dict[str, str] = {}
 
@@ -44,8 +45,9 @@ class Views:
 
     def _work(self, task: str) -> Json:
         """Give the task at hand, and its project."""
+        seen = sight.tasks_seen(self._db, self._who)
         head = self._db.execute(
-            sa.select(tasks.c.head).where(tasks.c.id == task)
+            sa.select(tasks.c.head).where(tasks.c.id == task, seen)
         ).scalar()
         if head is None:
             return {}
@@ -58,7 +60,10 @@ class Views:
             }
         }
         name = self._db.execute(
-            sa.select(projects.c.name).where(projects.c.id == head["project"])
+            sa.select(projects.c.name).where(
+                projects.c.id == head["project"],
+                sight.projects_seen(self._db, self._who),
+            )
         ).scalar()
         if name is not None:
             shown["project"] = {"id": head["project"], "name": name}
@@ -89,6 +94,9 @@ class Views:
             .limit(1)
         )
         row = db.execute(first).first()
+        known = sa.select(tasks.c.id).where(sight.tasks_seen(db, self._who))
+        if row and db.execute(known.where(tasks.c.id == row.id)).first() is None:
+            row = None  # Somebody waits, and the caller may not know who.
         return {
             "id": queue,
             "name": name,

@@ -6,7 +6,8 @@ import time
 
 import sqlalchemy as sa
 
-from waylab_tracking import query, worker_requests
+from waylab_tracking import query, sight, worker_requests
+from waylab_tracking.access import Role
 from waylab_tracking.database import tasks, workers
 from waylab_tracking.errors import ApiError
 from waylab_tracking.moment import now
@@ -58,6 +59,8 @@ def status_report(call: Call) -> Json:
         register(call)
         doc = _get(call, worker)
     doc["task"] = body.get("task")
+    if call.who.role is Role.AGENT and not sight.holds(call.db, call.who, doc["task"]):
+        doc["task"] = None  # Another has it now.
     if doc["task"]:
         _note_worker(call.db, doc["task"], worker)
     for name in ("queues", "tags", "system_tags"):
@@ -86,7 +89,7 @@ def get_all(call: Call) -> Json:
     ).all()
     prefix = str(body.get("worker_pattern") or "").removesuffix("*")
     tags = {name: body.get(name) for name in query.TAGS}
-    shown = worker_view.Views(call.db)
+    shown = worker_view.Views(call)
     return {
         "workers": [
             shown.of(row.doc, row.last_seen)

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0020"
-down_revision = "0005"
+down_revision = "0010"
 COPIED = (
     *("id", "project", "user", "status", "type", "parent", "created", "started"),
     *("completed", "status_changed", "last_update", "last_iteration"),
