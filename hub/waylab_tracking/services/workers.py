@@ -138,9 +138,11 @@ def cluster_report(call: Call) -> Json:
 
 @endpoint("workers.cluster_unregister", takes=worker_requests.ClusterReport)
 def cluster_unregister(call: Call) -> Json:
-    """A cluster is no more: forget what its worker told of it."""
-    key = call.need("key")
+    """A cluster is no more: forget what the caller's workers told of it."""
+    key, who = call.need("key"), call.who
     for doc in call.db.execute(sa.select(workers.c.doc)).scalars().all():
+        if not who.is_operator and doc["user"] != who.id:
+            continue
         if (doc.get("cluster") or {}).get("key") == key:
             kept = {name: one for name, one in doc.items() if name != "cluster"}
             mine = workers.update().where(workers.c.id == doc["id"])
