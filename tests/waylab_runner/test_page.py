@@ -87,6 +87,7 @@ def test_no_cell_can_reach_beyond_itself(hostile: str) -> None:
                 "text_plain",
                 "image_svg+xml",
                 "image_png",
+                "text_vnd.mermaid",
                 "application_javascript",
             )
         ),
