@@ -66,7 +66,7 @@ docs: setup-dev ## Renew the generated reference, and check that the docs are co
 bench: setup-dev ## Measure Waylab against its baselines.
 	$(BIN)/python tests/benchmarks/run.py
 
-soak: setup-dev ## Let jobs run and programs be killed for an hour.
+soak: setup-dev ## Repeat a suite (SUITE=faults, BUDGET=3600 s): docs/reference/soak.md.
 	$(BIN)/python tests/benchmarks/soak.py
 
 build: setup-dev ## Build the wheels into dist/.

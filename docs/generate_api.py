@@ -14,7 +14,7 @@ import waylab_tracking.services  # noqa: F401 - registers the endpoints
 from waylab_board import changing, nodes, reading
 from waylab_board.app import TAGS
 from waylab_lab.app import ROUTES
-from waylab_tracking.access import ROLES
+from waylab_tracking.access import ROWS, Need
 from waylab_tracking.registry import ENDPOINTS
 
 PAGE = Path(__file__).parent / "reference" / "api.md"
@@ -39,7 +39,10 @@ ClearML's wire: `auth.login` gives a token for a key pair, every other call take
 `Authorization: Bearer`; the body is a JSON object, the answer ClearML's envelope. A
 version in front (`/v2.23/...`) is read over. Beside these there are `debug.ping` and
 `/openapi.json`, which describes every request; they ask for nothing. A job's token
-counts as *user*. Users change only what is theirs, admins everything.
+counts as *user*. *Needs* says what must be so of the things that the body names: that
+the caller sees them, or that they are the caller's own (admins own everything, agents
+the tasks that they took). What a caller does not see is answered for as what is not
+there, and is in no list.
 """
 BOARD = """\
 ## The board: `/services/gpus/api/v1`
@@ -70,13 +73,19 @@ def _lab() -> Iterator[str]:
 def _tracking() -> Iterator[str]:
     for service in sorted({name.partition(".")[0] for name in ENDPOINTS}):
         yield f"### `{service}`\n"
-        yield "| action | for | what it does |"
-        yield "|---|---|---|"
+        yield "| action | for | needs | what it does |"
+        yield "|---|---|---|---|"
         for name, endpoint in sorted(ENDPOINTS.items()):
             if name.startswith(f"{service}."):
-                roles = ", ".join(sorted(role.value for role in ROLES[name]))
-                yield f"| `{name}` | {roles} | {_first(endpoint.handler)} |"
+                roles = ", ".join(sorted(role.value for role in ROWS[name].roles))
+                needs = ", ".join(map(_need, ROWS[name].needs)) or "-"
+                does = _first(endpoint.handler)
+                yield f"| `{name}` | {roles} | {needs} | {does} |"
         yield ""
+
+
+def _need(need: Need) -> str:
+    return f"{need.right.value} `{need.field}`"
 
 
 def _board() -> Iterator[str]:

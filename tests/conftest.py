@@ -1,7 +1,41 @@
 """What holds for every test."""
 
+from __future__ import annotations
+
+import os
+import shutil
 import signal
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from waylab_tracking.testing import Records
 
 # A shell starts what it puts in the background with SIGINT ignored, which children
 # inherit: Ctrl-C could then not be tested.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session")
+def _records() -> Iterator[Records]:
+    """Let every tracking server that a test starts, `waylab up` as well, record."""
+    folder = Path(tempfile.mkdtemp(prefix="waylab-records-"))
+    os.environ["WAYLAB_TRACKING_RECORD"] = str(folder)
+    yield Records(folder)
+    del os.environ["WAYLAB_TRACKING_RECORD"]
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _answers_are_as_clearml_has_them(_records: Records) -> Iterator[None]:
+    """Check what servers were asked and answered, when a module's tests are done."""
+    yield
+    exchanges = list(_records.fresh())
+    if exchanges:
+        # The SDK, whose schemas these are, takes a second to import.
+        from tests.waylab_tracking import conformance  # noqa: PLC0415
+
+        found = conformance.CHECKER.violations(exchanges)
+        assert "\n".join(found) == ""

@@ -161,11 +161,11 @@ def node_plans(site: Site) -> list[NodePlan]:
     The hub's machine has slots for controllers even where it is no node of the site.
     """
     plans = [
-        NodePlan(node.name, large=node.large, processes=node.is_local)
+        NodePlan(node.name, large=node.large, processes=not node.names_engine)
         for node in site.nodes
     ]
     if site.local_node is None:
-        plans.append(NodePlan(HUB_NODE))
+        plans.append(NodePlan(HUB_NODE, processes=True))
     return plans
 
 

@@ -10,6 +10,8 @@ from waylab_ledger.views import Snapshot
 from waylab_site.model import Profile, Site
 
 GIB = 1024**3
+LABS_RANK = 0
+"""Somebody sits and waits for a lab."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +52,11 @@ def selector_of(profile: Profile, site: Site) -> Selector | None:
     )
 
 
-def free_capacities(snapshot: Snapshot) -> list[Capacity]:
-    """Give what every node that takes leases has free."""
+def free_capacities(snapshot: Snapshot, rank: int = LABS_RANK) -> list[Capacity]:
+    """Give what every node that takes leases has free for a newcomer of that rank.
+
+    What is kept for a ticket that was overtaken often is not free for those behind it.
+    """
     return [
         Capacity(
             node=node.name,
@@ -63,10 +68,7 @@ def free_capacities(snapshot: Snapshot) -> list[Capacity]:
             free=frozenset(
                 one.device.id
                 for one in snapshot.devices
-                if one.device.node == node.name
-                and one.present
-                and one.lease is None
-                and not one.orphaned
+                if one.device.node == node.name and one.is_open_to(rank)
             ),
             reserved=node.reserved,
             large=node.large,

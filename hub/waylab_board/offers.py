@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from waylab_board.choices import free_capacities
-from waylab_board.wants import default_gpus, nodes_of
+from waylab_board.wants import default_gpus, nodes_of, rank_of
 from waylab_clearml.offer import GpuOffer, Offer
 from waylab_ledger.placement import Capacity
 from waylab_ledger.values import Device, DeviceKind, Selector
@@ -18,7 +18,7 @@ def offer_of(
     queue: str, site: Site, snapshot: Snapshot, nodes_with_gpus: frozenset[str]
 ) -> Offer:
     """Give what a queue's jobs may count on, labs' and jobs' holds taken off."""
-    capacities = free_capacities(snapshot)
+    capacities = free_capacities(snapshot, rank_of(queue, site))
     if queue == SERVICES_QUEUE:
         return _slots(Selector(kind=DeviceKind.SERVICE), capacities)
     nodes = nodes_of(queue, site)

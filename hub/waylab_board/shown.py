@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from waylab_board.books import View
+from waylab_board.choices import LABS_RANK
 from waylab_ledger.values import (
     DeviceKind,
     Lease,
@@ -179,6 +180,8 @@ def _device_shown(
         trouble = "Something without a lease uses it; its agent ends that."
     elif not view.present:
         trouble = "The node does not report it any more."
+    elif view.lease is None and not view.is_open_to(LABS_RANK):
+        trouble = "Kept for somebody in the line who was overtaken often."
     return DeviceShown(
         device=view.device,
         free=node_takes and view.lease is None and not trouble,

@@ -24,7 +24,7 @@ from waylab_ledger.values import Device, DeviceKind, Found, NodeReport
 from waylab_ledger.wire import BoardState, Orders, decode
 from waylab_site.model import Site
 
-READY_SECONDS = 30.0
+READY_SECONDS = 90.0
 _PAUSE_SECONDS = 0.05
 
 

@@ -65,7 +65,7 @@ def request_of(
         holder=Holder.job(entry.task),
         user=entry.user,
         selector=_selector(entry.parameters, queue, site, nodes_with_gpus),
-        priority=_rank(queue, site),
+        priority=rank_of(queue, site),
         groups=groups,
         project=entry.project,
         queue=queue,
@@ -172,7 +172,8 @@ def _number(text: str) -> float | None:
     return value if math.isfinite(value) and value >= 0 else None
 
 
-def _rank(queue: str, site: Site) -> int:
+def rank_of(queue: str, site: Site) -> int:
+    """Give how urgent a queue's jobs are; smaller is sooner."""
     declared = _declared(queue, site)
     return 0 if declared is None else declared.priority.rank
 

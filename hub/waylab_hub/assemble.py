@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from traitlets.config import Config
 
 from waylab_hub.settings import HubSettings
+from waylab_hub.tracking_users import SignInHook
 from waylab_site.model import Site
 
 SUPERVISOR = "waylab-supervisor"
@@ -20,10 +21,8 @@ BOARD_PREFIX = f"/services/{BOARD_SERVICE}"
 BOARD_CALLBACK = f"{BOARD_PREFIX}/oauth_callback"
 TRACKING_CALLBACK = f"{TRACKING_PREFIX}/oauth_callback"
 
-SHARED_NOTICE = (
-    "All labs and jobs here run under one system account: whoever may run a notebook "
-    "can read and change everybody's files."
-)
+NOTICE_VARIABLE = "WAYLAB_NOTICE"
+"""Of a lab's environment: a sentence that the lab shows to whoever uses it."""
 
 
 def assemble(settings: HubSettings) -> Config:
@@ -67,7 +66,7 @@ def _hub(config: Config, settings: HubSettings) -> None:
 def _page_variables(settings: HubSettings) -> dict[str, object]:
     return {
         "site_name": settings.site.site.name,
-        "shared_notice": SHARED_NOTICE if settings.shares_one_account else "",
+        "shared_notice": settings.shared_notice,
         "tracking_path": settings.tracking_web_url or f"{TRACKING_PREFIX}/",
         "own_keys_path": (
             f"{BOARD_PREFIX}/clearml" if settings.site.tracking.is_external else ""
@@ -90,6 +89,12 @@ def _sign_in(config: Config, settings: HubSettings) -> None:
     # into a small local file.
     sign_in.auth_refresh_age = 5
     sign_in.auth_refresh_strict = True
+    if not settings.site.tracking.is_external:
+        sign_in.post_auth_hook = SignInHook(
+            settings.tracking_url,
+            settings.tracking_key_file,
+            settings.site.tracking.keys_days,
+        )
 
 
 def board_url(settings: HubSettings) -> str:
@@ -186,6 +191,10 @@ def _labs(config: Config, settings: HubSettings) -> None:
     labs.own_keys = settings.site.tracking.is_external
     labs.tracking_key_file = str(settings.tracking_key_file)
     labs.idle_hours = settings.site.labs.idle_hours
+    if settings.shared_notice:
+        # Of the labs that are processes, and not of those in containers.
+        notice = {NOTICE_VARIABLE: settings.shared_notice}
+        config.LocalProcessSpawner.environment = notice
     labs.start_timeout = settings.site.labs.start_timeout_seconds
     labs.http_timeout = 30
 

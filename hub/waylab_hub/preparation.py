@@ -35,7 +35,8 @@ from waylab_site.state import State, write_private
 from waylab_spawner.environment import SYSTEM_PATH, kept
 
 FIRST_ADMIN = "admin"
-_PASSED_ON = ("HOME", "TMPDIR")
+# The last is for tests of what the tracking server answers.
+_PASSED_ON = ("HOME", "TMPDIR", "WAYLAB_TRACKING_RECORD")
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ def prepare(
     )
 
 
-def write_hub_settings(prepared: Prepared, site: Site) -> None:
+def write_hub_settings(prepared: Prepared, site: Site) -> HubSettings:
     """Write what hub, board and agents have to know of the site, each file 0600."""
     state, chosen = prepared.state, prepared.ports
     settings = HubSettings(
@@ -137,6 +138,7 @@ def write_hub_settings(prepared: Prepared, site: Site) -> None:
     )
     write_private(hub_settings_file(state), settings.model_dump_json())
     write_private(site_json_file(state), site.model_dump_json())
+    return settings
 
 
 def base_environment(environ: Mapping[str, str]) -> dict[str, str]:

@@ -27,6 +27,7 @@ PROXY, TRACKING, HUB, BOARD = "proxy", "tracking", "hub", "board"
 ENGINE = "engine"
 SYSTEM_KEYS = "tracking-system.json"
 CLEARML_KEYS = "clearml.json"
+GIB = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,8 @@ class Blueprint:
     base_environment: Mapping[str, str] = field(repr=False)
     ledger_url: str = field(default="", repr=False)
     """The ledger's database; empty for a file in the state folder."""
+    shared_notice: str = ""
+    """What every page says where labs and jobs share an account."""
 
 
 def programs(blueprint: Blueprint) -> tuple[Program, ...]:
@@ -148,6 +151,7 @@ def _tracking(blueprint: Blueprint) -> Program:
         "PUBLIC_URL": web_url(ports),
         "SYSTEM_KEY_FILE": str(state.secrets / SYSTEM_KEYS),
         "AGENTS_GET_TOKENS": "false",
+        "FILES_QUOTA_BYTES": str(int(blueprint.site.tracking.files_quota_gib * GIB)),
         "OAUTH_CLIENT_ID": TRACKING_CLIENT,
         "OAUTH_CLIENT_SECRET_FILE": str(state.secret_file("oauth-secret")),
         # Without a host: whatever name the browser knows the hub by stays in use.
@@ -155,6 +159,7 @@ def _tracking(blueprint: Blueprint) -> Program:
         "OAUTH_TOKEN_URL": f"{hub_api}/oauth2/token",
         "OAUTH_USERINFO_URL": f"{hub_api}/user",
         "OAUTH_NAME_CLAIM": "name",
+        "NOTICE": blueprint.shared_notice,
     }
     prefixed = {f"WAYLAB_TRACKING_{name}": value for name, value in settings.items()}
     return Program(
@@ -206,6 +211,7 @@ def _board(blueprint: Blueprint) -> Program:
         "KEYRING_KEY_FILE": str(state.secrets / "clearml-keyring.key"),
         "SITE_ID": state.site_id,
         "TEMPLATES": str(blueprint.templates / "hub"),
+        "SHARED_NOTICE": blueprint.shared_notice,
     }
     prefixed = {f"WAYLAB_BOARD_{name}": value for name, value in settings.items()}
     return Program(

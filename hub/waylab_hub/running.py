@@ -299,7 +299,7 @@ class Running:
 
     def _programs(self) -> tuple[Program, ...]:
         prepared, site = self._prepared, self._site()
-        write_hub_settings(prepared, site)
+        settings = write_hub_settings(prepared, site)
         return programs(
             Blueprint(
                 state=prepared.state,
@@ -311,5 +311,6 @@ class Running:
                 proxy_command=prepared.proxy,
                 base_environment=base_environment(os.environ),
                 ledger_url=prepared.environment.ledger_database(),
+                shared_notice=settings.shared_notice,
             )
         )

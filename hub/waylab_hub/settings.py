@@ -67,6 +67,12 @@ class Environment(BaseSettings):
         return url
 
 
+SHARED_NOTICE = (
+    "All labs and jobs here run under one system account: whoever may run a notebook "
+    "can read and change everybody's files."
+)
+
+
 class HubSettings(BaseModel):
     """All that the hub's process has to know; it reads no other variable or file.
 
@@ -142,6 +148,6 @@ class HubSettings(BaseModel):
         return any(place.kind is PlaceKind.PROCESS for place in self.places)
 
     @property
-    def shares_one_account(self) -> bool:
-        """Whether all labs run under one system account."""
-        return not self.isolated and self.has_processes
+    def shared_notice(self) -> str:
+        """What every page says where labs share one system account; else nothing."""
+        return SHARED_NOTICE if not self.isolated and self.has_processes else ""

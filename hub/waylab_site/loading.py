@@ -34,7 +34,51 @@ def default_text(inventory: Inventory) -> str:
     """Give the commented declaration of the default site: this one machine."""
     template = (files("waylab_site") / "default.toml").read_text(encoding="utf-8")
     half_gib = max(1, inventory.memory_bytes // GIB // 2)
-    return Template(template).substitute(cores=inventory.cores, memory_gib=half_gib)
+    return Template(template).substitute(
+        cores=inventory.cores,
+        memory_gib=half_gib,
+        gpu_profiles=_gpu_profiles(inventory, half_gib),
+    )
+
+
+def _gpu_profiles(inventory: Inventory, half_gib: int) -> str:
+    """Give profiles for labs with one and with all of this machine's GPUs."""
+    gpus = len(inventory.gpus)
+    if gpus == 0:
+        return ""
+    share = max(1, inventory.cores // gpus), max(1, half_gib // gpus)
+    text = _profile(
+        "gpu",
+        "One GPU",
+        "For trying out what needs a GPU. Nobody else has it meanwhile.",
+        1,
+        share,
+    )
+    if gpus > 1:
+        every = inventory.cores, half_gib
+        text += _profile(
+            "gpus",
+            "All GPUs",
+            "For work across GPUs. Waits until all of them are free.",
+            gpus,
+            every,
+        )
+    return text
+
+
+def _profile(
+    name: str, title: str, description: str, gpus: int, share: tuple[int, int]
+) -> str:
+    cpus, memory_gib = share
+    return f"""
+[[profiles]]
+name = "{name}"
+title = "{title}"
+description = "{description}"
+gpus = {gpus}
+cpus = {cpus}
+memory_gib = {memory_gib}
+"""
 
 
 def load(path: Path, inventory: Inventory) -> Site:

@@ -84,14 +84,22 @@ class Jobs(_Table):
 
 
 class Tracking(_Table):
-    """The table `[tracking]`: a ClearML Server in place of the embedded one."""
+    """The table `[tracking]`: the embedded server, or a ClearML Server for it."""
 
     api_url: ServerUrl | None = None
     web_url: ServerUrl | None = None
     files_url: ServerUrl | None = None
+    files_quota_gib: Number = Field(default=0, ge=0)
+    keys_days: Number = Field(default=30, gt=0)
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
+        if self.files_quota_gib and self.api_url is not None:
+            msg = (
+                "files_quota_gib is of the embedded server: a ClearML Server has "
+                "limits of its own"
+            )
+            raise ValueError(msg)
         if (
             len({url is None for url in (self.api_url, self.web_url, self.files_url)})
             > 1
@@ -180,6 +188,11 @@ class Node(_Table):
     def is_simulated(self) -> bool:
         """Whether it is an engine with simulated GPUs on the hub's machine."""
         return self.engine == "simulated"
+
+    @property
+    def names_engine(self) -> bool:
+        """Whether the site says by which engine it runs labs and jobs."""
+        return self.engine not in {"auto", "none"}
 
     @property
     def is_local(self) -> bool:

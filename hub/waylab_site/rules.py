@@ -142,6 +142,15 @@ def _homes_and_shares(site: Site) -> Iterator[Problem]:
             f"the homes' path is {homes.path!r}, the same for every user",
             'Write one with {user} in it, as path = "/srv/homes/{user}".',
         )
+    engines = [repr(node.name) for node in site.nodes if _has_engine(node, site)]
+    if homes.kind is HomesKind.VOLUME and len(engines) > 1:
+        yield Problem(
+            ("homes", "kind") if "kind" in homes.model_fields_set else ("homes",),
+            f"homes are volumes of one engine, and {' and '.join(engines)} have one "
+            "each: a user's files would not follow from node to node",
+            'Say kind = "folder" and path = "/srv/homes/{user}" under [homes], and '
+            "mount that folder, as by NFS, at the same place on each of these nodes.",
+        )
     mounts: dict[str, str] = {}
     for index, share in enumerate(site.shares):
         if (share.path is None) == (share.volume is None):
@@ -157,6 +166,15 @@ def _homes_and_shares(site: Site) -> Iterator[Problem]:
                 f"{share.name!r} and {other!r} are both mounted at {share.mount}",
                 "Mount each at a place of its own.",
             )
+
+
+def _has_engine(node: Node, site: Site) -> bool:
+    """Tell whether labs or jobs of a node may be containers.
+
+    On the hub's machine that is so by itself where the site has images.
+    """
+    by_itself = node.is_local and node.engine == "auto" and bool(site.images)
+    return node.names_engine or by_itself
 
 
 def _profiles(site: Site, inventory: Inventory) -> Iterator[Problem]:

@@ -6,19 +6,18 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Callable
 
 import sqlalchemy as sa
 import uvicorn
 from pydantic import ValidationError
-from starlette.types import ASGIApp
 
 from waylab_tracking.app import Server
+from waylab_tracking.recording import Recorder
 from waylab_tracking.settings import TrackingSettings
 
 
-def main(wrap: Callable[[ASGIApp], ASGIApp] | None = None) -> int:
-    """Read the settings and serve; `wrap` may put something around the application.
+def main() -> int:
+    """Read the settings and serve.
 
     Ends with 2 and one sentence if the settings or the state folder cannot be used.
     """
@@ -44,12 +43,14 @@ def main(wrap: Callable[[ASGIApp], ASGIApp] | None = None) -> int:
         return 2
     try:
         app = Server(settings).app(settings.prefix)
+        if settings.record is not None:
+            app = Recorder(app, settings.record)
     except (OSError, ValueError, sa.exc.DatabaseError) as error:
         reason = getattr(error, "orig", None) or error
         sys.stderr.write(f"The state in {settings.state} cannot be used: {reason}.\n")
         return 2
     uvicorn.run(
-        wrap(app) if wrap else app,
+        app,
         host=settings.host,
         port=settings.port,
         access_log=False,

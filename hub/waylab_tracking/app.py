@@ -10,26 +10,28 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
 from starlette.applications import Starlette
 from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from waylab_tracking import openapi, services
+from waylab_tracking import history, journal, log_text, openapi, services
 from waylab_tracking.callers import by_header
-from waylab_tracking.database import Database
+from waylab_tracking.database import Database, queue_figures, worker_figures
+from waylab_tracking.entrances import Guard
 from waylab_tracking.errors import ApiError, validation
 from waylab_tracking.files import FileServer
-from waylab_tracking.identity import Identity
+from waylab_tracking.identity import Identity, Principal
 from waylab_tracking.links import Links
 from waylab_tracking.moment import new_id
 from waylab_tracking.pages import Pages
-from waylab_tracking.registry import ENDPOINTS, Call, dispatch
+from waylab_tracking.registry import ENDPOINTS, Call, admit, dispatch
 from waylab_tracking.settings import TrackingSettings
 from waylab_tracking.strict import refuse_extension
 
@@ -55,6 +57,9 @@ register_url_convertor("version", _Version())
 
 METHODS = ["GET", "POST", "PUT"]
 SWEEP_SECONDS = 15.0
+DOWNLOAD = "events.download_task_log"
+# Hyper-datasets: the SDK has their schemas, an open ClearML Server does not have them.
+ENTERPRISE = frozenset({"datasets", "dataviews", "frames"})
 MAX_BODY_BYTES = 64 * 1024 * 1024
 
 
@@ -81,11 +86,6 @@ class Api:
                 data = await self._call(request, name)
         except ApiError as error:
             status, subcode, message = error.status, error.subcode, error.message
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
-            # A body of another shape than the schema's. The log has the details.
-            logger.warning("%s was called wrongly", name, exc_info=True)
-            status, subcode = 400, 800
-            message = f"Validation error ({type(error).__name__}: {error})"
         except sa.exc.IntegrityError as error:
             logger.warning("%s collided: %s", name, error.orig)
             status, subcode = 400, 801
@@ -93,6 +93,12 @@ class Api:
         except sa.exc.OperationalError:
             logger.exception("The database refused %s", name)
             status, subcode, message = 507, 0, "The server's disk refuses to write"
+        except Exception:
+            # The clients read envelopes only; what went wrong is for the log.
+            logger.exception("%s failed", name)
+            status, subcode, message = 500, 0, f"{name} failed: the log says why"
+        if name == DOWNLOAD and data:
+            return self._download(data, request)
         meta = {
             "id": new_id(),
             "trx": new_id(),
@@ -114,19 +120,62 @@ class Api:
             media_type="application/json",
         )
 
+    def _download(self, wanted: dict[str, Any], request: Request) -> Response:
+        """Give a log as text, read a portion at a time while it is sent."""
+
+        def read(after: int | None, db: sa.Connection) -> list[journal.Shown]:
+            size = log_text.PORTION
+            return journal.by_number(db, wanted["task"], after, size, down=False)
+
+        async def portions() -> AsyncIterator[bytes]:
+            after: int | None = None
+            while rows := await self._database.run(partial(read, after)):
+                after = rows[-1][1]
+                text = "".join(log_text.written(rows, wanted["kind"], wanted["form"]))
+                yield self._links.outward(text.encode("utf-8", "replace"), request)
+
+        named = f'attachment; filename="task_{wanted["task"]}.log"'
+        return StreamingResponse(
+            portions(),
+            media_type="text/plain; charset=utf-8",
+            headers={
+                "Content-Disposition": named,
+                "X-Content-Type-Options": "nosniff",
+            },
+        )
+
     async def _call(self, request: Request, name: str) -> dict[str, Any]:
         if self._strict:
             refuse_extension(name, request)
         if name not in ENDPOINTS:
-            logger.warning("No such endpoint: %s", name)
-            raise ApiError(404, 0, f"Unable to find endpoint {name}")
+            paid = name.partition(".")[0] in ENTERPRISE
+            why = "is of the enterprise server only" if paid else "is no endpoint"
+            logger.warning("%s %s", name, why)
+            raise ApiError(404, 0, f"Unable to find endpoint {name}: it {why}")
+        who = await self._caller(request, name)
         body, lines, digest = await self._body(request)
+        address = request.client.host if request.client else ""
 
         def work(db: sa.Connection) -> dict[str, Any]:
-            who = by_header(request, db, self._identity, keys=name == "auth.login")
-            return dispatch(name, Call(db, who, body, self._identity, lines, digest))
+            call = Call(db, who, body, self._identity, lines, digest, address)
+            return dispatch(name, call)
 
         return await self._database.run(work)
+
+    async def _caller(self, request: Request, name: str) -> Principal:
+        """Tell who calls and admit the role, before anything of the body is kept."""
+
+        def work(db: sa.Connection) -> Principal:
+            who = by_header(request, db, self._identity, keys=name == "auth.login")
+            admit(name, who)
+            return who
+
+        try:
+            return await self._database.run(work)
+        except ApiError:
+            # A client that still sends would not hear the refusal.
+            await _discard(request)
+            raise
 
     async def _body(
         self, request: Request
@@ -159,6 +208,14 @@ async def _read(request: Request) -> bytes:
         if len(raw) > MAX_BODY_BYTES:
             raise ApiError(413, 0, f"The request is over {MAX_BODY_BYTES} bytes")
     return bytes(raw)
+
+
+async def _discard(request: Request) -> None:
+    size = 0
+    async for piece in request.stream():
+        size += len(piece)
+        if size > MAX_BODY_BYTES:
+            return
 
 
 def _parse(text: bytes) -> Any:
@@ -231,20 +288,34 @@ class Server:
         links = Links(settings)
         self._api = Api(self.database, self.identity, links, strict=settings.strict)
         self._silence_seconds = settings.silence_seconds
-        self._files = FileServer(settings.state / "files", self.database, self.identity)
+        self._files = FileServer(
+            settings.state / "files", self.database, settings.files_quota_bytes
+        )
         self._pages = Pages(settings, self.database, self.identity)
 
     def app(self, prefix: str) -> ASGIApp:
         """Give the application."""
+        routes = list(map(self.guarded, self.routes()))
+        return Prefix(Starlette(routes=routes, lifespan=self._lifespan), prefix)
+
+    def routes(self) -> list[Route]:
+        """Give all routes, before anybody is kept out of them."""
         name = r"{endpoint:endpoint}"
-        routes = [
+        return [
             openapi.route(),
             Route(f"/v{{version:version}}/{name}", self._api.answer, methods=METHODS),
             Route(f"/{name}", self._api.answer, methods=METHODS),
             *self._files.routes(),
             *self._pages.routes(),
         ]
-        return Prefix(Starlette(routes=routes, lifespan=self._lifespan), prefix)
+
+    def guarded(self, route: Route) -> Route:
+        """Give a route behind its entrance.
+
+        Raises:
+            LookupError: the table says nothing of it.
+        """
+        return Guard(self.database, self.identity, self._pages).route(route)
 
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
@@ -275,3 +346,11 @@ class Server:
                 logger.warning("Nothing is heard of task %s: stopped", task)
         for task in await self.database.run(services.waiting.give_back_overdue):
             logger.warning("Nobody began task %s: it waits again", task)
+        await self.database.run(_forget)
+
+
+def _forget(db: sa.Connection) -> None:
+    """Drop the figures that are older than they are kept."""
+    for table in (worker_figures, queue_figures):
+        history.prune(db, table, time.time())
+    services.serving.forget(db, time.time())

@@ -42,6 +42,29 @@ projects = sa.Table(
     sa.Column("id", sa.String, primary_key=True),
     sa.Column("name", sa.String, nullable=False, unique=True),
     sa.Column("doc", sa.JSON, nullable=False),
+    # What was set on the project itself; NULL: it is as the project above.
+    sa.Column("visibility", sa.String, nullable=True),
+    # The project whose members alone see this one; NULL: everybody does.
+    sa.Column("scope", sa.String, nullable=True, index=True),
+)
+shares = sa.Table(  # Who sees a project that is not everybody's, its owner among them.
+    "shares",
+    metadata,
+    sa.Column("project", sa.String, primary_key=True),
+    sa.Column("kind", sa.String, primary_key=True),
+    sa.Column("member", sa.String, primary_key=True),
+)
+memberships = sa.Table(
+    "memberships",
+    metadata,
+    sa.Column("user", sa.String, primary_key=True),
+    sa.Column("group", sa.String, primary_key=True),
+)
+claims = sa.Table(  # Which agent took a task last; NULL: any, from before this table.
+    "claims",
+    metadata,
+    sa.Column("task", sa.String, primary_key=True),
+    sa.Column("user", sa.String, nullable=True, index=True),
 )
 tasks = sa.Table(
     "tasks",
@@ -78,6 +101,8 @@ entries = sa.Table(
     sa.Column("queue", sa.String, nullable=False, index=True),
     sa.Column("place", sa.BigInteger, nullable=False),
     sa.Column("added", sa.String, nullable=False),
+    # The same in seconds since 1970, for averages.
+    sa.Column("since", sa.Double, nullable=False, server_default="0"),
 )
 popped = sa.Table(  # Taken by `get_next_task` and not begun yet.
     "popped",
@@ -96,12 +121,37 @@ files = sa.Table(
     "files",
     metadata,
     sa.Column("path", sa.String, primary_key=True),
-    sa.Column("user", sa.String, nullable=False),
+    sa.Column("user", sa.String, nullable=False, index=True),
     sa.Column("size_bytes", sa.BigInteger, nullable=False),
     sa.Column("created", sa.String, nullable=False),
 )
 workers = sa.Table(
     "workers",
+    metadata,
+    sa.Column("id", sa.String, primary_key=True),
+    sa.Column("last_seen", sa.Double, nullable=False),
+    sa.Column("doc", sa.JSON, nullable=False),
+)
+worker_figures = sa.Table(  # What workers used: see `history`.
+    "worker_figures",
+    metadata,
+    sa.Column("span", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("start", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("worker", sa.String, primary_key=True),
+    sa.Column("busy", sa.Boolean, nullable=False),
+    sa.Column("figures", sa.JSON, nullable=False),
+)
+queue_figures = sa.Table(  # How long tasks waited: see `history`.
+    "queue_figures",
+    metadata,
+    sa.Column("span", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("start", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("queue", sa.String, primary_key=True),
+    sa.Column("wait", sa.Double, nullable=False),
+    sa.Column("length", sa.BigInteger, nullable=False),
+)
+servings = sa.Table(  # Models that are served, by the container that does.
+    "servings",
     metadata,
     sa.Column("id", sa.String, primary_key=True),
     sa.Column("last_seen", sa.Double, nullable=False),

@@ -32,6 +32,11 @@ def invalid_status(message: str) -> ApiError:
     return ApiError(400, 110, message)
 
 
+def invalid_model(model: object) -> ApiError:
+    """No such model."""
+    return ApiError(400, 201, f"Invalid model id: id={model}")
+
+
 def invalid_project(project: object) -> ApiError:
     """No such project."""
     return ApiError(400, 401, f"Invalid project id: id={project}")

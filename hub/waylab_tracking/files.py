@@ -1,13 +1,14 @@
 """The file server: what the SDK and the runner upload, streamed to disk.
 
-Whoever is signed in may read. A file in a task's folder (`<name>.<task id>/...`) is
-written, replaced and deleted by the task's owner; any other file by who made it.
+A file in a task's folder (`<name>.<task id>/...`) is read by who sees the task; any
+other one by who made it, and by who sees the project whose name its path begins with,
+or by everybody if that names none. It is written, replaced and deleted by the task's
+owner, or by who made it. What a user keeps here may be limited.
 """
 
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote_to_bytes
@@ -17,14 +18,14 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from waylab_tracking.callers import by_header_or_cookie
-from waylab_tracking.database import Database, files, tasks
-from waylab_tracking.errors import ApiError, forbidden
-from waylab_tracking.identity import Identity, Principal
-from waylab_tracking.moment import now
-from waylab_tracking.uploads import Received, receive
+from waylab_tracking import file_rights
+from waylab_tracking.database import Database, files
+from waylab_tracking.entrances import caller, refusal
+from waylab_tracking.errors import ApiError
+from waylab_tracking.identity import Principal
+from waylab_tracking.uploads import Meter, Received, receive
 
-TASK_FOLDER = re.compile(r"\.([0-9a-f]{32})$")
+FORM_BYTES = 64 * 1024
 MAX_NAME_BYTES = 255
 PLAIN = "text/plain; charset=utf-8"
 # Shown by a browser, in a sandbox without scripts; everything else is downloaded.
@@ -58,12 +59,15 @@ HEADERS = {
 class FileServer:
     """Files below one folder, under the paths that uploaders chose."""
 
-    def __init__(self, folder: Path, database: Database, identity: Identity) -> None:
-        """Folders are made when needed; what a crash left half uploaded goes."""
+    def __init__(self, folder: Path, database: Database, quota_bytes: int) -> None:
+        """Folders are made when needed; what a crash left half uploaded goes.
+
+        `quota_bytes`: what each user may keep; 0 for no limit.
+        """
         self._folder = folder
         self._incoming = folder.with_name("incoming")
         self._database = database
-        self._identity = identity
+        self._quota_bytes = quota_bytes
         self._incoming.mkdir(parents=True, exist_ok=True, mode=0o700)
         for left in self._incoming.iterdir():
             left.unlink()
@@ -90,10 +94,12 @@ class FileServer:
         return JSONResponse({})
 
     async def _upload(self, request: Request) -> Response:
-        who = await self._who(request)
+        who = caller(request)
+        declared = request.headers.get("content-length", "")
+        declared_bytes = int(declared) if declared.isdecimal() else 0
 
-        async def admit(name: str) -> None:
-            await self._check_write(who, self._place(name))
+        async def admit(name: str) -> Meter:
+            return await self._admit(who, self._place(name), declared_bytes)
 
         received = await receive(
             request.stream(),
@@ -101,17 +107,38 @@ class FileServer:
             self._incoming,
             admit,
         )
-        for one in received:
+        for number, one in enumerate(received):
             target = self._place(one.name)
+            try:
+                await self._note(who, target, one)
+            except ApiError:
+                for left in received[number:]:
+                    await asyncio.to_thread(left.path.unlink, missing_ok=True)
+                raise
             await asyncio.to_thread(_move, one.path, target)
-            await self._note(who, target, one)
         if not received:
             raise ApiError(400, 0, "No file in the form")
         return JSONResponse([one.name for one in received])
 
+    async def _admit(self, who: Principal, target: Path, declared_bytes: int) -> Meter:
+        key, quota = self._key(target), self._quota_bytes
+
+        def work(db: sa.Connection) -> int:
+            file_rights.check_write(db, who, key)
+            return file_rights.used_bytes(db, who, key) if quota else 0
+
+        used = await self._database.run(work)
+
+        def meter(size: int) -> None:
+            file_rights.require_room(who, used, size, quota)
+
+        # Refused before it is taken in; what surrounds the file counts for nothing.
+        meter(max(0, declared_bytes - FORM_BYTES))
+        return meter
+
     async def _download(self, request: Request) -> Response:
-        await self._who(request)
         path = await asyncio.to_thread(self._find, request)
+        await self._check_read(caller(request), path)
         kind = SHOWN.get(path.suffix.lower())
         return FileResponse(
             path,
@@ -122,13 +149,13 @@ class FileServer:
         )
 
     async def _delete(self, request: Request) -> Response:
-        who = await self._who(request)
+        who = caller(request)
         path = await asyncio.to_thread(self._find, request)
         await self._remove(who, path)
         return JSONResponse({})
 
     async def _delete_many(self, request: Request) -> Response:
-        who = await self._who(request)
+        who = caller(request)
         try:
             names = list((await request.json())["files"])
         except (ValueError, KeyError, TypeError) as error:
@@ -143,27 +170,23 @@ class FileServer:
         return JSONResponse({"deleted": deleted, "errors": errors})
 
     async def _remove(self, who: Principal, path: Path) -> None:
-        await self._check_write(who, path)
-        await asyncio.to_thread(path.unlink)
         key = self._key(path)
+        await self._database.run(lambda db: file_rights.check_write(db, who, key))
+        await asyncio.to_thread(path.unlink)
         await self._database.run(
             lambda db: db.execute(files.delete().where(files.c.path == key))
         )
 
-    async def _who(self, request: Request) -> Principal:
-        return await self._database.run(
-            lambda db: by_header_or_cookie(request, db, self._identity)
+    async def _note(self, who: Principal, target: Path, part: Received) -> None:
+        key, quota = self._key(target), self._quota_bytes
+        await self._database.run(
+            lambda db: file_rights.note(db, who, key, part.size_bytes, quota)
         )
 
-    async def _note(self, who: Principal, target: Path, part: Received) -> None:
-        key = self._key(target)
-        row = {"user": who.id, "size_bytes": part.size_bytes, "created": now()}
-
-        def write(db: sa.Connection) -> None:
-            db.execute(files.delete().where(files.c.path == key))
-            db.execute(files.insert().values(path=key, **row))
-
-        await self._database.run(write)
+    async def _check_read(self, who: Principal, path: Path) -> None:
+        key = self._key(path)
+        if not await self._database.run(lambda db: file_rights.may_read(db, who, key)):
+            raise ApiError(404, 0, f"No such file: {key}")
 
     def _key(self, path: Path) -> str:
         return path.relative_to(self._folder).as_posix()
@@ -192,25 +215,6 @@ class FileServer:
             raise ApiError(400, 0, f"Not a path for a file: {name[:200]!r}")
         return self._folder.joinpath(*parts)
 
-    async def _check_write(self, who: Principal, target: Path) -> None:
-        if who.is_operator:
-            return
-        key = self._key(target)
-        ids = [
-            found[1] for part in key.split("/") if (found := TASK_FOLDER.search(part))
-        ]
-
-        def owners(db: sa.Connection) -> tuple[set[str], str | None]:
-            of_tasks = sa.select(tasks.c.user).where(tasks.c.id.in_(ids))
-            of_file = sa.select(files.c.user).where(files.c.path == key)
-            return set(db.execute(of_tasks).scalars()), db.execute(of_file).scalar()
-
-        tasks_of, file_of = await self._database.run(owners)
-        if tasks_of - {who.id}:
-            raise forbidden(f"{key!r} is in the folder of another user's task")
-        if not tasks_of and file_of not in (who.id, None):
-            raise forbidden(f"{key!r} belongs to another user")
-
 
 def _move(source: Path, target: Path) -> None:
     try:
@@ -232,14 +236,10 @@ def _answering(handler: Handler) -> Handler:
         try:
             return await handler(request)
         except ApiError as error:
-            return _refusal(error)
+            return refusal(error)
         except ClientDisconnect:
-            return _refusal(ApiError(400, 0, "The client went away"))
+            return refusal(ApiError(400, 0, "The client went away"))
         except OSError as error:
-            return _refusal(ApiError(507, 0, f"The disk refuses: {error.strerror}"))
+            return refusal(ApiError(507, 0, f"The disk refuses: {error.strerror}"))
 
     return answer
-
-
-def _refusal(error: ApiError) -> Response:
-    return JSONResponse({"message": error.message}, status_code=error.status)

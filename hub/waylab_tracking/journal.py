@@ -57,6 +57,38 @@ def clear(db: sa.Connection, task: str) -> None:
     db.info.get(KNOWN, {}).pop(task, None)
 
 
+def drop(db: sa.Connection, task: str, before: float | None) -> int:
+    """Drop a task's lines, or those before a time; give how many there were."""
+    if before is None:
+        dropped = count(db, task)
+        clear(db, task)
+        return dropped
+    columns, dropped = lines.c, 0
+    parts = (columns.id, columns.number, columns.length, columns.first, columns.last)
+    mine = sa.select(*parts).where(columns.task == task).order_by(columns.number)
+    for row in db.execute(mine).all():
+        its = columns.id == row.id
+        kept: list[Line] | None = [] if row.last < before else None
+        if row.first < before <= row.last:
+            loaded = _load(db, row.id, row.number)
+            kept = [
+                (time, worker, level, text)
+                for time, _, worker, level, text in loaded
+                if time >= before
+            ]
+        # The lines that stay are numbered without a gap.
+        number = row.number - dropped
+        if kept is None:
+            db.execute(lines.update().where(its).values(number=number))
+            continue
+        dropped += row.length - len(kept)
+        db.execute(lines.delete().where(its))
+        for piece in _pieces(kept):
+            _insert(db, task, number, piece)
+    db.info.get(KNOWN, {}).pop(task, None)
+    return dropped
+
+
 def by_time(
     db: sa.Connection, task: str, start: float | None, size: int, *, down: bool
 ) -> list[Shown]:

@@ -9,12 +9,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from waylab_tracking.access import ROLES
+from waylab_tracking.access import ROWS
 from waylab_tracking.identity import API_VERSION
 from waylab_tracking.registry import ENDPOINTS, Endpoint
 
 Json = dict[str, Any]
 BATCHES = frozenset({"events.add_batch"})
+TEXTS = frozenset({"events.download_task_log"})
 REF = "#/components/schemas/"
 _META: Json = {
     "type": "object",
@@ -76,10 +77,10 @@ def _operation(name: str, found: Endpoint, schemas: Json) -> Json:
         "operationId": name,
         "tags": [name.partition(".")[0]],
         "summary": (found.handler.__doc__ or name).partition("\n")[0],
-        "x-roles": sorted(ROLES.get(name, ())),
+        "x-roles": sorted(ROWS[name].roles),
         "requestBody": _body(name, found, schemas),
         "responses": {
-            "200": _response("Done."),
+            "200": _text() if name in TEXTS else _response("Done."),
             "default": _response("Refused, with ClearML's codes."),
         },
     }
@@ -98,6 +99,13 @@ def _body(name: str, found: Endpoint, schemas: Json) -> Json:
         schemas |= schema.pop("$defs", {})
         schemas[kind] = schema
     return {"content": {"application/json": {"schema": {"$ref": f"{REF}{kind}"}}}}
+
+
+def _text() -> Json:
+    return {
+        "description": "The text.",
+        "content": {"text/plain": {"schema": {"type": "string"}}},
+    }
 
 
 def _response(description: str) -> Json:

@@ -13,9 +13,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from waylab_tracking import run_page
-from waylab_tracking.callers import by_header_or_cookie
+from waylab_tracking import run_page, sight
 from waylab_tracking.database import Database, projects, tasks, users
+from waylab_tracking.entrances import caller
 from waylab_tracking.errors import ApiError
 from waylab_tracking.identity import Identity
 from waylab_tracking.registry import Call
@@ -54,6 +54,7 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
+        self._templates.globals["notice"] = settings.notice
 
     def routes(self) -> list[Route]:
         """Give the pages' addresses, those that the SDK prints among them."""
@@ -81,16 +82,19 @@ class Pages:
     async def _home(self, request: Request) -> Response:
         def read(call: Call) -> Values:
             count = sa.select(tasks.c.project, sa.func.count().label("runs"))
+            count = count.where(sight.tasks_seen(call.db, call.who))
             grouped = call.db.execute(count.group_by(tasks.c.project))
             counts = {row.project: row.runs for row in grouped}
-            rows = call.db.execute(sa.select(projects.c.doc).order_by(projects.c.name))
+            seen = sight.projects_seen(call.db, call.who)
+            listed = sa.select(projects.c.doc).where(seen)
+            rows = call.db.execute(listed.order_by(projects.c.name))
             return {
                 "projects": [
                     {**doc, "runs": counts.get(doc["id"], 0)}
                     for doc in rows.scalars()
                     if "hidden" not in doc["system_tags"]
                 ],
-                **_listed(call.db, request, sa.true()),
+                **_listed(call, request, sa.true()),
             }
 
         return await self._show(request, "home.html", read)
@@ -101,10 +105,10 @@ class Pages:
         def read(call: Call) -> Values:
             if wanted == "*":
                 found = {"name": "All runs"}
-                return {"project": found, **_listed(call.db, request, sa.true())}
+                return {"project": found, **_listed(call, request, sa.true())}
             found = documents.get_project(call.db, wanted)
             below = tasks.c.project.in_(documents.subprojects(call.db, [wanted]))
-            return {"project": found, **_listed(call.db, request, below)}
+            return {"project": found, **_listed(call, request, below)}
 
         return await self._show(request, "project.html", read)
 
@@ -142,17 +146,22 @@ class Pages:
 
     async def _read(self, request: Request, read: Read) -> Values | Response:
         def work(db: sa.Connection) -> Values:
-            who = by_header_or_cookie(request, db, self._identity)
+            who = caller(request)
             return {**read(Call(db, who, {}, self._identity)), "me": who.name}
 
         try:
             return await self._database.run(work)
         except ApiError as error:
-            if error.status == HTTPStatus.UNAUTHORIZED:
-                return self._sign_in.begin(request)
-            message = {"message": error.message}
-            status = HTTPStatus.NOT_FOUND
-            return self._page(request, "error.html", status, **message)
+            return self.refuse(request, error)
+
+    def refuse(self, request: Request, error: ApiError) -> Response:
+        """Ask to sign in, or tell why there is nothing to see."""
+        if error.status == HTTPStatus.UNAUTHORIZED:
+            return self._sign_in.begin(request)
+        message = {"message": error.message}
+        forbidden = error.status == HTTPStatus.FORBIDDEN
+        status = HTTPStatus.FORBIDDEN if forbidden else HTTPStatus.NOT_FOUND
+        return self._page(request, "error.html", status, **message)
 
     async def _signed_in(self, request: Request) -> Response:
         try:
@@ -174,18 +183,20 @@ def _root(request: Request) -> str:
     return str(request.scope.get("waylab_prefix", ""))
 
 
-def _listed(db: sa.Connection, request: Request, condition: Any) -> Values:
+def _listed(call: Call, request: Request, condition: Any) -> Values:
     """Give a page of runs, newest first, that a search leaves."""
     asked = request.query_params
     number = int(asked["page"]) if asked.get("page", "").isdecimal() else 0
     text, state = asked.get("q", "").strip(), asked.get("state", "")
     name = tasks.c.head["name"].as_string()
-    found = sa.select(tasks.c.head, users.c.name).where(condition)
+    found = sa.select(tasks.c.head, users.c.name).where(
+        condition, sight.tasks_seen(call.db, call.who)
+    )
     if text:
         found = found.where(name.icontains(text, autoescape=True))
     if state:
         found = found.where(tasks.c.status == state)
-    rows = db.execute(
+    rows = call.db.execute(
         found.join(users, users.c.id == tasks.c.user, isouter=True)
         .order_by(tasks.c.created.desc())
         .limit(PAGE_SIZE + 1)

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
 from typing import Any
 
-from waylab_tracking import ranges
-from waylab_tracking.errors import validation
+from waylab_tracking import ranges, terms
+from waylab_tracking.patterns import search
 
 Json = dict[str, Any]
 LISTS = ("id", "status", "type", "project", "user", "parent", "last_worker")
 TAGS = ("tags", "system_tags")
-MAX_REPEATS = 4
 PATTERNS = ("name", "comment", "report")
 
 
@@ -51,6 +48,16 @@ def matches(doc: Mapping[str, Any], body: Mapping[str, Any]) -> bool:
     )
 
 
+def check(body: Mapping[str, Any]) -> None:
+    """Refuse what is no pattern (400/800), also where there is nothing to match."""
+    wanted = [body.get(name) for name in PATTERNS]
+    for name in ("_any_", "_all_"):
+        if isinstance(multi := body.get(name), Mapping):
+            wanted.append(multi.get("pattern"))
+    for pattern in filter(None, wanted):
+        search(pattern, "")
+
+
 def _is_one(value: Any, name: str, wanted: Any) -> bool:
     if ranges.is_figure(name):
         return ranges.between(value, wanted)
@@ -71,26 +78,6 @@ def names_used(body: Mapping[str, Any]) -> set[str]:
     orders = body.get("order_by") or []
     orders = [orders] if isinstance(orders, str) else orders
     return used | ranges.names(body) | {order.lstrip("-") for order in orders}
-
-
-def search(pattern: str, text: object) -> bool:
-    """Say whether a pattern of ClearML's (case aside) is found in a text."""
-    return _compiled(str(pattern)).search(str(text or "")) is not None
-
-
-@lru_cache(256)
-def _compiled(pattern: str) -> re.Pattern[str]:
-    """Compile a pattern, but none that could keep the server busy for good."""
-    plain = re.sub(r"\\.", "", pattern)
-    repeats = re.findall(r"[*+{]", plain)
-    if re.search(r"\)[*+{]", plain) or len(repeats) > MAX_REPEATS:
-        msg = f"{pattern[:100]!r} repeats groups, or repeats more than {MAX_REPEATS}x"
-        raise validation(msg)
-    try:
-        return re.compile(pattern, re.IGNORECASE)
-    except re.error as error:
-        msg = f"{pattern[:100]!r} is no pattern: {error}"
-        raise validation(msg) from error
 
 
 def get(doc: Mapping[str, Any], path: str) -> Any:
@@ -161,43 +148,12 @@ def _key(value: Any) -> tuple[int, Any]:
 
 
 def _in(value: Any, wanted: list[Any]) -> bool:
-    plain = [one for one in wanted if not (isinstance(one, str) and _operator(one))]
-    banned = [one[1:] for one in wanted if isinstance(one, str) and one[:1] == "-"]
-    if value in banned:
-        return False
-    return not plain or value in plain
+    """Say whether a value is among others; the operators are those of tags."""
+    # "None" is a value here, as of tasks without a parent.
+    return _tagged([value], wanted, skipped=("",))
 
 
-def _operator(word: str) -> bool:
-    return word.startswith(("-", "__$"))
-
-
-def _tagged(tags: list[str], wanted: Any) -> bool:
-    """ClearML's tag filters, in prefix notation.
-
-    `a b -c` is (a or b) and not c. `__$all`/`__$and` and `__$any`/`__$or` begin a
-    group; groups are joined by "and"; `__$not` negates the one tag after it.
-    """
-    words = [one for one in (wanted if isinstance(wanted, list) else [wanted]) if one]
-    groups: list[tuple[str, list[bool]]] = [("", [])]
-    negated = False
-    for word in words:
-        if word == "__$not":
-            negated = True
-        elif word in ("__$all", "__$and"):
-            groups.append(("all", []))
-        elif word in ("__$any", "__$or"):
-            groups.append(("any", []))
-        elif word.startswith("-"):
-            if word[1:] in tags:
-                return False
-        elif negated and not groups[-1][0]:
-            if word in tags:
-                return False
-            negated = False
-        else:
-            groups[-1][1].append((word in tags) != negated)
-            negated = False
-    return all(
-        (all if mode == "all" else any)(terms) for mode, terms in groups if terms
-    )
+def _tagged(
+    tags: list[Any], wanted: Any, *, skipped: tuple[str | None, ...] = ("", None)
+) -> bool:
+    return terms.read(wanted, skipped).hold(lambda word: word in tags)

@@ -1,8 +1,7 @@
-"""A recorder around the server, for tests that check what it answered.
+"""A recorder around the server, for tests that check what it is asked and answers.
 
-`python -m waylab_tracking.recording` is the server of `python -m waylab_tracking`
-that also appends every call of the API, with its answer, to the file named by
-`WAYLAB_TRACKING_RECORD`: one JSON object a line.
+With `WAYLAB_TRACKING_RECORD` each process appends every call of the API, with its
+answer, to a file of its own in that folder: one JSON object a line, without secrets.
 """
 
 from __future__ import annotations
@@ -10,24 +9,26 @@ from __future__ import annotations
 import json
 import os
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from waylab_tracking.__main__ import main
+from waylab_tracking.moment import new_id
 
 ENDPOINT = re.compile(r"/(?:v[0-9.]+/)?([a-z_]+\.[a-z0-9_]+)$")
+CLIENTS = (b"x-clearml-agent", b"x-clearml-client")
+SECRETS = frozenset({"token", "secret_key"})
 
 
 class Recorder:
     """Passes everything on, and writes calls and answers down."""
 
-    def __init__(self, app: ASGIApp, path: Path) -> None:
-        """`path` is appended to."""
+    def __init__(self, app: ASGIApp, folder: Path) -> None:
+        """The folder is made if it is not there."""
         self._app = app
-        self._path = path
+        folder.mkdir(parents=True, exist_ok=True)
+        self._path = folder / f"{os.getpid()}-{new_id()[:8]}.jsonl"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on."""
@@ -46,14 +47,19 @@ class Recorder:
             nonlocal status
             status = message.get("status", status)
             answered.extend(message.get("body", b""))
+            if message["type"] == "http.response.body" and not message.get("more_body"):
+                # Who has the answer may count on the record.
+                self._write(found[1], scope, bytes(asked), status, bytes(answered))
             await send(message)
 
         await self._app(scope, hear, say)
-        self._write(found[1], bytes(asked), status, bytes(answered))
 
-    def _write(self, endpoint: str, asked: bytes, status: int, answer: bytes) -> None:
+    def _write(
+        self, endpoint: str, scope: Scope, asked: bytes, status: int, answer: bytes
+    ) -> None:
         record = {
             "endpoint": endpoint,
+            "client": _client(scope),
             "request": asked.decode("utf-8", "replace"),
             "status": status,
             "data": _data(answer),
@@ -62,13 +68,25 @@ class Recorder:
             file.write(json.dumps(record) + "\n")
 
 
+def _client(scope: Scope) -> str:
+    """Give the official client that asks, such as `clearml-2.1.12`; else nothing."""
+    headers = dict(scope["headers"])
+    found = next((headers[name] for name in CLIENTS if name in headers), b"")
+    agent = CLIENTS[0] in headers
+    return f"agent-{found.decode('latin-1')}" if agent else found.decode("latin-1")
+
+
 def _data(answer: bytes) -> Any:
     try:
-        return json.loads(answer)["data"]
+        return _open(json.loads(answer)["data"])
     except (ValueError, KeyError, TypeError):
         return None
 
 
-if __name__ == "__main__":
-    path = Path(os.environ["WAYLAB_TRACKING_RECORD"])
-    sys.exit(main(lambda app: Recorder(app, path)))
+def _open(data: Any) -> Any:
+    if not isinstance(data, dict):
+        return data
+    return {
+        name: "left out" if name in SECRETS else _open(value)
+        for name, value in data.items()
+    }

@@ -8,7 +8,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from waylab_tracking.access import ROLES
+from waylab_tracking import sight
+from waylab_tracking.access import ROWS, Right, Role
 from waylab_tracking.errors import ApiError, forbidden, validation
 from waylab_tracking.identity import Identity, Principal
 from waylab_tracking.requests import Request, read
@@ -19,7 +20,7 @@ Json = dict[str, Any]
 @dataclass(frozen=True)
 class Call:
     """One request as a handler sees it; `lines` are those of a batch, and `digest`
-    tells this batch from others."""
+    tells this batch from others; `address` is where it came from."""
 
     db: sa.Connection
     who: Principal
@@ -27,6 +28,7 @@ class Call:
     identity: Identity
     lines: tuple[Json, ...] = field(default=())
     digest: str = ""
+    address: str = ""
 
     def need(self, name: str) -> Any:
         """Give a field that must be there (400/800 otherwise)."""
@@ -68,14 +70,43 @@ def endpoint(
     return register
 
 
-def dispatch(name: str, call: Call) -> Json:
-    """Answer one call; refusals are `ApiError`s."""
-    found = ENDPOINTS[name]
-    if call.who.role not in ROLES.get(name, frozenset()):
-        msg = f"{name} is not for the role {call.who.role.value}"
+def admit(name: str, who: Principal) -> None:
+    """Refuse a call that its caller's role may not make (403)."""
+    row = ROWS.get(name)
+    if row is None or who.role not in row.roles:
+        msg = f"{name} is not for the role {who.role.value}"
         raise forbidden(msg)
+
+
+def dispatch(name: str, call: Call) -> Json:
+    """Answer one call as the table of `access` allows; refusals are `ApiError`s."""
+    found = ENDPOINTS[name]
+    admit(name, call.who)
     body = call.body if call.lines else read(found.takes, call.body)
-    return found.handler(replace(call, body=body))
+    call = replace(call, body=body)
+    _check(name, call)
+    return found.handler(call)
+
+
+def _check(name: str, call: Call) -> None:
+    """Check what the call needs of the things that it names."""
+    for need in ROWS[name].needs:
+        if need.each:
+            continue  # Its handler refuses one and does the others.
+        ids = _named(call, need.field)
+        sight.require(call.db, call.who, need.kind, ids)
+        takes = need.right is Right.TAKE and call.who.role is Role.AGENT
+        if need.right is not Right.SEE and not takes:
+            sight.require_own(call.db, call.who, need.kind, ids)
+
+
+def _named(call: Call, field: str) -> list[Any]:
+    outer, _, inner = field.rpartition(".")
+    if not outer:
+        value = call.body.get(field)
+        return value if isinstance(value, list) else [value]
+    rows = call.lines if outer == "lines" else call.body.get(outer) or ()
+    return [row.get(inner) for row in rows]
 
 
 def for_each(call: Call, handler: Callable[[Call], Json]) -> Json:

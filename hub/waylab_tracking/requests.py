@@ -7,7 +7,7 @@ fields must be there is for each handler to say.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -21,6 +21,7 @@ def _listed(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
+Names = Annotated[list[str], BeforeValidator(_listed)]
 Strings = Annotated[list[str | None], BeforeValidator(_listed)]
 
 
@@ -46,6 +47,18 @@ class Request(BaseModel):
     force: bool | None = None
     publish: bool | None = None
     expiration_sec: int | None = None
+    label: str | None = None
+    access_key: str | None = None
+    display_name: str | None = None
+    role: str | None = None
+    keys: list[str] | None = None
+    names: list[str] | None = None
+    message: str | None = None
+    count: int | None = Field(default=None, ge=-MAX_PAGE, le=MAX_PAGE)
+    project_name: str | None = None
+    destination_project: str | None = None
+    new_location: str | None = None
+    model_events: bool | None = None
 
 
 class Listing(Request):
@@ -57,8 +70,8 @@ class Listing(Request):
     status: Strings | None = None
     type: Strings | None = None
     parent: Strings | None = None
-    only_fields: Strings | None = None
-    order_by: Strings | None = None
+    only_fields: Names | None = None
+    order_by: Names | None = None
     page: int | None = Field(default=None, ge=0, le=MAX_PAGE)
     page_size: int | None = Field(default=None, ge=0, le=MAX_PAGE)
     start: int | None = Field(default=None, ge=0)
@@ -68,10 +81,21 @@ class Listing(Request):
     task: Strings | None = None  # type: ignore[assignment] # Models: of which tasks.
 
 
+class Queues(Listing):
+    """Which queues, with how many of their entries."""
+
+    queue: str | None = None
+    max_task_entries: int | None = Field(default=None, ge=0, le=MAX_PAGE)
+
+
 class Parts(Request):
     """Whole fields of a task, a model or a project."""
 
     project: str | None = None
+    tags: list[str] | None = None  # type: ignore[assignment] # Kept, not searched by.
+    system_tags: list[str] | None = None  # type: ignore[assignment] # Kept as well.
+    default_output_destination: str | None = None
+    design: dict[str, Any] | None = None
     type: str | None = None
     parent: str | None = None
     script: dict[str, Any] | None = None
@@ -87,6 +111,54 @@ class Parts(Request):
     labels: dict[str, Any] | None = None
     ready: bool | None = None
     metadata: list[dict[str, Any]] | dict[str, dict[str, Any]] | None = None
+
+
+class Clone(Request):
+    """What a copy of a task has of its own."""
+
+    new_task_name: str | None = Field(default=None, max_length=MAX_NAME)
+    new_task_comment: str | None = None
+    new_task_tags: list[str] | None = None
+    new_task_system_tags: list[str] | None = None
+    new_task_parent: str | None = None
+    new_task_project: str | None = None
+    new_task_input_models: list[dict[str, Any]] | None = None
+    new_task_hyperparams: dict[str, dict[str, dict[str, Any]]] | None = None
+    new_task_configuration: dict[str, dict[str, Any]] | None = None
+    new_task_container: dict[str, Any] | None = None
+    new_project_name: str | None = Field(default=None, max_length=MAX_NAME)
+    execution_overrides: dict[str, Any] | None = None
+
+
+class Removal(Request):
+    """What goes with what a task produced, or with a project."""
+
+    project: str | None = None
+    delete_contents: bool | None = None
+    delete_output_models: bool | None = None
+    return_file_urls: bool | None = None
+    clear_all: bool | None = None
+
+
+class Publication(Request):
+    """Whether tasks are published with their models."""
+
+    publish_task: bool | None = None
+    publish_tasks: bool | None = None
+    force_publish_task: bool | None = None
+
+
+class Dequeue(Request):
+    """What a task is once it waits no more."""
+
+    new_status: str | None = None
+    update_task_status: bool | None = None
+
+
+class Requirements(Request):
+    """The packages that a task needs."""
+
+    requirements: dict[str, Any]
 
 
 class Named(BaseModel):
@@ -184,20 +256,30 @@ class Metadata(Request):
     replace_metadata: bool | None = None
 
 
-class Properties(Request):
-    """A worker's runtime properties."""
+class LogText(Request):
+    """A log to download, or what of it to drop."""
 
-    runtime_properties: list[Entry]
+    line_type: Literal["json", "text"] | None = None
+    line_format: str | None = Field(default=None, max_length=MAX_NAME)
+    threshold_sec: int | None = Field(default=None, ge=0)
 
 
-class Report(Request):
-    """What a worker tells of itself."""
+class ScalarEvents(Request):
+    """Which events of a metric, and where to go on."""
 
-    queues: list[str] | None = None
-    timeout: int | None = None
-    last_seen: float | None = None
-    worker_pattern: str | None = None
-    machine_stats: dict[str, Any] | None = None
+    metric: str | None = None
+    batch_size: int | None = Field(default=None, ge=0)
+    no_scroll: bool | None = None
+    scroll_id: str | None = Field(default=None, max_length=5_000)
+
+
+class WrittenReport(Request):
+    """A report's parts."""
+
+    project: str | None = None
+    tags: list[str] | None = None  # type: ignore[assignment] # Kept, not searched by.
+    report: str | None = None
+    report_assets: list[str] | None = None
 
 
 class Series(Request):
@@ -215,6 +297,23 @@ class Series(Request):
     metrics: list[dict[str, Any]] | None = None
 
 
+class Curve(BaseModel):
+    """A metric, or some variants of it."""
+
+    metric: str
+    variants: list[str] | None = None
+
+
+class RawSeries(Request):
+    """Which points of a metric, in what portions."""
+
+    metric: Curve
+    key: str | None = Field(default=None, pattern="^(iter|timestamp|iso_time)$")
+    batch_size: int | None = Field(default=None, ge=0)
+    scroll_id: str | None = Field(default=None, max_length=5_000)
+    count_total: bool | None = None
+
+
 class Contents(Request):
     """What the tasks or models of which projects hold."""
 
@@ -226,6 +325,31 @@ class Contents(Request):
     key: str | None = None
     page: int | None = Field(default=None, ge=0, le=MAX_PAGE)
     page_size: int | None = Field(default=None, ge=0, le=MAX_PAGE)
+
+
+class Member(Request):
+    """A user as the hub knows it."""
+
+    role: str | None = None
+    groups: list[Annotated[str, Field(min_length=1, max_length=MAX_NAME)]] | None = None
+
+
+class OldKeys(Request):
+    """Which keys of a user to end."""
+
+    user: str | None = None
+    label: str | None = Field(default=None, min_length=1)
+    older_than_seconds: float | None = Field(default=None, ge=0, le=1e9)
+    keep: list[str] | None = None
+
+
+class Membership(Request):
+    """Who sees a project."""
+
+    project: str | None = None
+    visibility: Literal["public", "private", "group", "inherit"] | None = None
+    users: list[str] | None = None
+    groups: list[str] | None = None
 
 
 class Sharing(Request):

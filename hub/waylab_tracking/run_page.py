@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from waylab_tracking import plots
+from waylab_tracking import plots, sight
 from waylab_tracking.charts import draw
 from waylab_tracking.database import projects, queues, tasks, users
 from waylab_tracking.links import browsable
@@ -43,9 +43,9 @@ def read(call: Call, task_id: str, root: str) -> Values:
         "task": task,
         "live": task["status"] in ("queued", "in_progress"),
         "owner": _name(db, users, task["user"]),
-        "project_name": _name(db, projects, task["project"]),
+        "project_name": _project(call, task["project"]),
         "queue_name": _name(db, queues, task["execution"].get("queue")),
-        "parent_name": _parent(db, task.get("parent")),
+        "parent_name": _parent(call, task.get("parent")),
         "duration": _duration(task),
         "charts": [(metric, draw(group)) for metric, group in lines.items()],
         "single": single[0]["values"] if single else [],
@@ -72,8 +72,17 @@ def _name(db: sa.Connection, table: sa.Table, row: Any) -> str:
     return str(found or "")
 
 
-def _parent(db: sa.Connection, parent: Any) -> str:
-    head = db.execute(sa.select(tasks.c.head).where(tasks.c.id == parent)).scalar()
+def _project(call: Call, project: Any) -> str:
+    seen = sight.projects_seen(call.db, call.who)
+    wanted = sa.select(projects.c.name).where(projects.c.id == project, seen)
+    return str(call.db.execute(wanted).scalar() or "")
+
+
+def _parent(call: Call, parent: Any) -> str:
+    wanted = sa.select(tasks.c.head).where(
+        tasks.c.id == parent, sight.tasks_seen(call.db, call.who)
+    )
+    head = call.db.execute(wanted).scalar()
     return str(head["name"]) if head else ""
 
 

@@ -158,18 +158,10 @@ def thinned(db: sa.Connection, curve: Curve, samples: int) -> Points:
     """
     if curve.count <= samples:
         return whole(db, curve)
-    columns = chunks.c
-    metas = db.execute(
-        sa.select(columns.id, columns.length, columns.first, columns.last)
-        .where(columns.curve == curve.id)
-        .order_by(columns.first, columns.id)
-    ).all()
+    metas = _metas(db, curve)
     parts, last = max(samples - 1, 1), curve.count - 1
     places = [0, *(-(-part * last // parts) for part in range(1, parts + 1))]
-    if any(
-        b.first < a.last or (b.first == a.last and b.id < a.id)
-        for a, b in pairwise(metas)
-    ):
+    if _overlap(metas):
         return whole(db, curve).part(places)
     starts = list(accumulate((meta.length for meta in metas), initial=0))
     sketched = last >= SKETCH_FROM * parts
@@ -197,13 +189,24 @@ def thinned(db: sa.Connection, curve: Curve, samples: int) -> Points:
 
 def whole(db: sa.Connection, curve: Curve) -> Points:
     """Give all points of a curve."""
-    columns = chunks.c
-    ids = db.execute(
-        sa.select(columns.id)
-        .where(columns.curve == curve.id)
-        .order_by(columns.first, columns.id)
-    ).scalars()
-    return _joined([points for _, points in _loaded(db, list(ids))])
+    ids = [meta.id for meta in _metas(db, curve)]
+    return _joined([points for _, points in _loaded(db, ids)])
+
+
+def stretch(db: sa.Connection, curve: Curve, start: int, stop: int) -> Points:
+    """Give the points from a place on to another; chunks beside them are not read."""
+    metas = _metas(db, curve)
+    if _overlap(metas):
+        return whole(db, curve).cut(start, stop)
+    begins = list(accumulate((meta.length for meta in metas), initial=0))
+    some = [
+        (begin, meta.id)
+        for begin, meta in zip(begins, metas, strict=False)
+        if begin < stop and begin + meta.length > start
+    ]
+    joined = _joined([points for _, points in _loaded(db, [one for _, one in some])])
+    skipped = some[0][0] if some else 0
+    return joined.cut(start - skipped, stop - skipped)
 
 
 def in_order_of_arrival(
@@ -335,6 +338,22 @@ def _loaded(
             found |= {row.id: _points(row) for row in rows}
         for place, one in enumerate(some):
             yield start + place, found[one]
+
+
+def _metas(db: sa.Connection, curve: Curve) -> Sequence[Any]:
+    columns = chunks.c
+    return db.execute(
+        sa.select(columns.id, columns.length, columns.first, columns.last)
+        .where(columns.curve == curve.id)
+        .order_by(columns.first, columns.id)
+    ).all()
+
+
+def _overlap(metas: Sequence[Any]) -> bool:
+    return any(
+        b.first < a.last or (b.first == a.last and b.id < a.id)
+        for a, b in pairwise(metas)
+    )
 
 
 def _points(row: Any) -> Points:

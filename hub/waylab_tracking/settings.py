@@ -22,6 +22,7 @@ class TrackingSettings(BaseSettings):
     public_url: str = Field(
         default="", description="Base that a browser uses, prefix included."
     )
+    notice: str = Field(default="", description="Sentence that every page shows.")
     system_key_file: Path | None = Field(
         default=None,
         description="JSON file with the keys of the system principal; made if absent.",
@@ -34,6 +35,16 @@ class TrackingSettings(BaseSettings):
     strict: bool = Field(
         default=False,
         description="Whether every extension is off, as on an open ClearML Server.",
+    )
+    files_quota_bytes: int = Field(
+        default=0,
+        ge=0,
+        description="Bytes of files that each user may keep here; 0 for no limit.",
+    )
+    record: Path | None = Field(
+        default=None,
+        description="Folder to which every call and its answer is written, for tests; "
+        "it grows without bound.",
     )
     silence_seconds: float = Field(
         default=7200.0,

@@ -9,7 +9,15 @@ from waylab_tracking.errors import ApiError
 
 SERVICE = "waylab."
 EXTENSIONS = frozenset(
-    {"workers.get_runtime_properties", "workers.set_runtime_properties"}
+    {
+        # The paid server's.
+        "routers.get_routes",
+        "users.get_vaults",
+        "workers.cluster_report",
+        "workers.cluster_unregister",
+        "workers.get_runtime_properties",
+        "workers.set_runtime_properties",
+    }
 )
 
 

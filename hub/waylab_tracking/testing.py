@@ -17,17 +17,41 @@ from typing import Any
 
 import httpx
 
-READY_SECONDS = 30.0
+READY_SECONDS = 90.0
 
 
 @dataclass(frozen=True)
 class Exchange:
-    """A call of the API and its answer: HTTP status and `data`."""
+    """A call of the API and its answer: HTTP status and `data`.
+
+    `client` is the official client that asked, such as `clearml-2.1.12`.
+    """
 
     endpoint: str
+    client: str
     request: str
     status: int
     data: Any
+
+
+class Records:
+    """What servers wrote to a folder of records."""
+
+    def __init__(self, folder: Path) -> None:
+        """Nothing is read yet."""
+        self._folder = folder
+        self._read: dict[Path, int] = {}
+
+    def fresh(self) -> Iterator[Exchange]:
+        """Give what was written since the last time; a line torn by a kill is none."""
+        for path in sorted(self._folder.glob("*.jsonl")):
+            with path.open("rb") as file:
+                file.seek(self._read.get(path, 0))
+                for line in file:
+                    if not line.endswith(b"\n"):
+                        break
+                    self._read[path] = self._read.get(path, 0) + len(line)
+                    yield Exchange(**json.loads(line))
 
 
 class Server:
@@ -40,8 +64,7 @@ class Server:
         self.state = state
         self.port = port
         self._settings = settings
-        self._module = "waylab_tracking.recording" if record else "waylab_tracking"
-        self._record = state / "exchanges.jsonl"
+        self._record = state / "exchanges" if record else None
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -80,12 +103,13 @@ class Server:
             "WAYLAB_TRACKING_STATE": str(self.state),
             "WAYLAB_TRACKING_PORT": str(self.port),
             "WAYLAB_TRACKING_SYSTEM_KEY_FILE": str(self.state / "system.json"),
-            "WAYLAB_TRACKING_RECORD": str(self._record),
             **self._settings,
         }
+        if self._record is not None:
+            environ["WAYLAB_TRACKING_RECORD"] = str(self._record)
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(  # noqa: S603 - our own program
-                [sys.executable, "-m", self._module],
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "waylab_tracking"],
                 env=environ,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -141,8 +165,7 @@ class Server:
 
     def recorded(self) -> tuple[Exchange, ...]:
         """Give what was called and answered, if the server was asked to record."""
-        lines = self._record.read_text("utf-8").splitlines()
-        return tuple(Exchange(**json.loads(line)) for line in lines)
+        return () if self._record is None else tuple(Records(self._record).fresh())
 
     def create_user(self, name: str, role: str = "user") -> tuple[str, str]:
         """Make a user (or take the one of that name) and give new keys."""

@@ -28,7 +28,9 @@ class Received:
     size_bytes: int
 
 
-Admit = Callable[[str], Awaitable[None]]
+Meter = Callable[[int], None]
+"""Called with how many bytes a form has brought so far; raises to refuse it."""
+Admit = Callable[[str], Awaitable[Meter]]
 """Called with a part's name before its content is taken; raises to refuse it."""
 
 
@@ -79,6 +81,7 @@ class _Form:
         self._file: IO[bytes] | None = None
         self._buffer = bytearray()
         self._size = 0
+        self._meter: Meter | None = None
         self._parser = MultipartParser(
             boundary,
             callbacks={
@@ -145,7 +148,7 @@ class _Form:
         if b"filename" not in options:
             return  # A plain field: clients send none that matter.
         name = options.get(b"name", b"").decode("utf-8", "replace")
-        await self._admit(name)
+        self._meter = await self._admit(name)
         self._name = name
         self._file = await asyncio.to_thread(
             tempfile.NamedTemporaryFile, dir=self._folder, delete=False
@@ -154,6 +157,8 @@ class _Form:
     async def _flush(self) -> None:
         data, self._buffer = bytes(self._buffer), bytearray()
         self._size += len(data)
+        if self._meter is not None:
+            self._meter(self._size + sum(one.size_bytes for one in self.received))
         if self._file is not None and data:
             await asyncio.to_thread(self._file.write, data)
 

@@ -20,6 +20,7 @@ from waylab_agent.local import LocalRuntime
 from waylab_agent.machine import Machine
 from waylab_agent.means import Means, Place
 from waylab_agent.outbox import Outbox
+from waylab_agent.own_engine import check_named
 from waylab_agent.owners import BoardOwners, Owners, TokenOwners
 from waylab_agent.settings import AgentSettings
 from waylab_agent.slots import SlotGate, slots_of
@@ -52,6 +53,7 @@ def assembled(settings: AgentSettings, journal: Journal) -> Iterator[Agent]:
             Client(_credentials(settings), timeout_seconds=REQUEST_SECONDS)
         )
         site = _site(settings)
+        check_named(settings, site)
         board: NodeBoard | None = None
         if settings.board_url is not None:
             board = stack.enter_context(_board(settings, settings.board_url))

@@ -13,6 +13,8 @@ from waylab_agent.__main__ import main as run_agent
 from waylab_agent.errors import AgentError
 from waylab_agent.joining import join as join_site
 from waylab_agent.joining import membership
+from waylab_agent.own_engine import check_answers
+from waylab_agent.settings import read_settings
 
 app = typer.Typer(
     name="agent",
@@ -51,8 +53,11 @@ def join(
     if as_json:
         typer.echo(json.dumps({"node": joined.node}))
         return
+    engine = joined.settings.get("ENGINE")
+    how = f"containers of {engine}" if engine else "processes of this machine"
     typer.echo(
-        f"This machine is the node {joined.node} now. Start it: waylab agent run"
+        f"This machine is the node {joined.node} now; its jobs are {how}. Start it: "
+        "waylab agent run"
     )
 
 
@@ -61,15 +66,17 @@ def run(state: State = None, as_json: AsJson = False) -> None:
     """Run the agent of the node that this machine has joined as.
 
     Variables `WAYLAB_AGENT_*` that are set (ENGINE, SLOTS, …) come before what the
-    join has kept. SIGTERM leaves jobs running, SIGINT (Ctrl-C) aborts them. It says
-    what it does in its log; `--json` is for the error that keeps it from starting.
+    join has kept. An engine that is set must answer at the start. SIGTERM leaves jobs
+    running, SIGINT (Ctrl-C) aborts them. It says what it does in its log; `--json` is
+    for the error that keeps it from starting.
     """
     try:
-        kept = membership(state or default_state())
+        kept = {"WAYLAB_AGENT_DEVICES": "auto", **membership(state or default_state())}
+        check_answers(read_settings(kept))
     except AgentError as error:
         _tell(f"waylab agent run: {error}", as_json)
         raise typer.Exit(1) from error
-    raise typer.Exit(run_agent({"WAYLAB_AGENT_DEVICES": "auto", **kept}))
+    raise typer.Exit(run_agent(kept))
 
 
 def _tell(error: str, as_json: bool) -> None:

@@ -17,7 +17,9 @@ import httpx
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from waylab_agent.errors import JoinError, SettingsError
+from waylab_agent.own_engine import own_engine
 from waylab_agent.settings import PREFIX
+from waylab_site.model import Site
 
 BOARD_PATH = "/services/gpus"
 FILE, TOKEN, KEYS, SITE = "node.json", "node.token", "keys.json", "site.json"
@@ -70,6 +72,7 @@ def join(url: str, token: str, state: Path) -> Membership:
     _make(state)
     board = board_url(url)
     joined = _ask(board, token)
+    site = _site(joined)
     settings = {
         "NODE": joined.node,
         "BOARD_URL": board,
@@ -92,11 +95,27 @@ def join(url: str, token: str, state: Path) -> Membership:
         settings["FILES_URL"] = tracking.files_url
     elif joined.site is not None:
         settings |= _server_of(joined.site, state)
-    if joined.site is not None:
+    if site is not None:
         _write(state / SITE, json.dumps(joined.site))
         settings["SITE_FILE"] = str(state / SITE)
+        engine = own_engine(site, joined.node)
+        if engine is not None:
+            settings["ENGINE"] = engine
     _write(state / FILE, json.dumps(settings, indent=1))
     return Membership(joined.node, settings)
+
+
+def _site(joined: Joined) -> Site | None:
+    if joined.site is None:
+        return None
+    try:
+        return Site.model_validate_json(json.dumps(joined.site))
+    except ValidationError as error:
+        msg = (
+            f"The site is not as this version of Waylab knows it: {error}. Install on "
+            "this machine the version that the site has, and join with a new token."
+        )
+        raise JoinError(msg) from error
 
 
 def _server_of(site: Mapping[str, object], state: Path) -> dict[str, str]:

@@ -66,9 +66,17 @@ class Look:
             return self.report.seen >= version
         return at is not None and at < self.report.began_at <= self.now
 
+    def misses_engine(self, lease: Lease) -> bool:
+        """Tell whether an agent without an engine judges what may be a container."""
+        if not self.report.processes or self.report.engine_id is not None:
+            return False
+        if lease.was_activated:
+            return lease.engine_id is not None
+        return not self.node.processes or self.node.engine_id is not None
+
     def covers(self, lease: Lease) -> bool:
         """Tell whether it would have shown the lease's holder if that were there."""
-        if not self.report.complete:
+        if not self.report.complete or self.misses_engine(lease):
             return False
         if lease.engine_id is not None:
             return self.report.engine_id == lease.engine_id
@@ -188,10 +196,21 @@ def _of_the_wrong_engine(lease: Lease, look: Look) -> Judgement | None:
     """Judge where the answer may come from another engine than the holder's.
 
     It is another one than the lease was activated on; or more than one has answered,
-    and a start was cut off that may have been on any of them.
+    and a start was cut off that may have been on any of them; or there is none.
     """
     answered, node = look.report.engine_id, look.node
     is_lost = lease.state is LeaseState.LOST
+    was_cut_off = not lease.was_activated and (
+        look.taker_is_dead or was_abandoned(lease)
+    )
+    if look.misses_engine(lease) and (lease.was_activated or was_cut_off):
+        engine = lease.engine_id or node.engine_id
+        reason = (
+            f"The agent of node {lease.node} answers without a container engine, and "
+            f"this was started in one{f' ({engine})' if engine else ''}: start the "
+            "agent with WAYLAB_AGENT_ENGINE, or fence the node if nothing runs there."
+        )
+        return NOTHING if is_lost and lease.reason == reason else _lose(reason)
     if None not in {lease.engine_id, answered} and lease.engine_id != answered:
         if is_lost:
             return NOTHING
@@ -199,12 +218,7 @@ def _of_the_wrong_engine(lease: Lease, look: Look) -> Judgement | None:
             f"Node {lease.node} answers with another engine ({answered}) than the one "
             f"that it was started on ({lease.engine_id})."
         )
-    elif (
-        node.other_engines
-        and look.report.complete
-        and not lease.was_activated
-        and (look.taker_is_dead or was_abandoned(lease))
-    ):
+    elif node.other_engines and look.report.complete and was_cut_off:
         engines = ", ".join(filter(None, (node.engine_id, *node.other_engines)))
         reason = (
             f"Node {lease.node} has answered with several engines ({engines}), and "
@@ -215,6 +229,10 @@ def _of_the_wrong_engine(lease: Lease, look: Look) -> Judgement | None:
             return NOTHING
     else:
         return None
+    return _lose(reason)
+
+
+def _lose(reason: str) -> Judgement:
     return Judgement(Verdict.LOSE, reason)
 
 

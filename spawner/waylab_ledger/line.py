@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from waylab_ledger.placement import Capacity, Placement, matches, place
-from waylab_ledger.values import Selector, Ticket
+from waylab_ledger.values import Device, Selector, Ticket
 
 MOST_OVERTAKINGS = 4
 AGEING = timedelta(hours=6)
@@ -103,9 +103,30 @@ def competes(one: Selector, other: Selector, capacities: Iterable[Capacity]) -> 
     )
 
 
-def _place(ticket: Ticket, now: datetime) -> tuple[int, int]:
+def rank(ticket: Ticket, now: datetime) -> int:
+    """Give how urgent a ticket is by now; smaller is sooner."""
     waited = max(now - ticket.created_at, timedelta(0))
-    return max(0, ticket.request.priority - waited // AGEING), ticket.serial
+    return max(0, ticket.request.priority - waited // AGEING)
+
+
+def kept_for(device: Device, tickets: Iterable[Ticket], now: datetime) -> int | None:
+    """Give the rank from which on a device is kept from newcomers; None if from none.
+
+    It is that of the most urgent ticket whose target the device's node is: nobody
+    behind it gets the device.
+    """
+    return min(
+        (
+            rank(one, now)
+            for one in tickets
+            if one.target == device.node and matches(device, one.request.selector)
+        ),
+        default=None,
+    )
+
+
+def _place(ticket: Ticket, now: datetime) -> tuple[int, int]:
+    return rank(ticket, now), ticket.serial
 
 
 def _with_target(

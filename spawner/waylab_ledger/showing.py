@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from waylab_ledger.book import NodeRecord, State
+from waylab_ledger.line import kept_for
 from waylab_ledger.values import Device
 from waylab_ledger.views import DeviceView, NodeView, Snapshot
 
@@ -13,7 +14,7 @@ def snapshot(state: State, now: datetime) -> Snapshot:
     """Give everything that is open, in a steady order."""
     nodes = sorted(state.nodes.values(), key=lambda one: one.name)
     devices = [
-        _device(state, node, device, present=present)
+        _device(state, node, device, now, present=present)
         for node in nodes
         for present, some in ((True, node.devices), (False, node.retired))
         for device in sorted(some, key=lambda one: (one.kind, one.index, one.id))
@@ -43,12 +44,13 @@ def _node(node: NodeRecord, now: datetime) -> NodeView:
 
 
 def _device(
-    state: State, node: NodeRecord, device: Device, *, present: bool
+    state: State, node: NodeRecord, device: Device, now: datetime, *, present: bool
 ) -> DeviceView:
     return DeviceView(
         device=device,
         lease=state.holds.get(device.id),
         present=present,
         orphaned=device.id in node.busy,
+        kept_from=kept_for(device, state.tickets.values(), now),
         utilisation=node.utilisation.get(device.id, {}),
     )

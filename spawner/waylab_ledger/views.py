@@ -14,9 +14,10 @@ class NodePlan:
     """What the site says of a node.
 
     A `reserved` node serves only requests that name it. A `large` one is spared as
-    long as another will do. `processes` says that labs may run there as processes,
-    without an engine: then only a report that looked for processes, too, proves that
-    nothing was started by a hub that died.
+    long as another will do. `processes` says that labs or jobs may run there as
+    processes, without an engine: then only a report that looked for processes, too,
+    proves that nothing was started by a hub that died. On any other node a report
+    without an engine's answer is none, as what runs there are containers.
     """
 
     name: str
@@ -47,14 +48,21 @@ class DeviceView:
     """A device, and who has it.
 
     `present` says that the node's last report named it; `orphaned` that a container
-    without a lease uses it.
+    without a lease uses it. It is kept from newcomers of the rank `kept_from` and of
+    later ones, for a ticket that was overtaken often.
     """
 
     device: Device
     lease: str | None
     present: bool
     orphaned: bool
+    kept_from: int | None = None
     utilisation: dict[str, float] = field(default_factory=dict)
+
+    def is_open_to(self, rank: int) -> bool:
+        """Tell whether a newcomer of that rank could be given it now."""
+        is_kept = self.kept_from is not None and self.kept_from <= rank
+        return self.present and self.lease is None and not (self.orphaned or is_kept)
 
 
 @dataclass(frozen=True)

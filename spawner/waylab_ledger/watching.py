@@ -87,6 +87,7 @@ def report(book: Book, told: NodeReport, now: datetime) -> tuple[Found, ...]:
         msg = f"The site has no node {told.node!r}: its report is not used."
         raise NotFound(msg)
     register(book, agent_role(node.name), told.epoch, now)
+    told = _judged(node, told)
     if _is_stale(node, told, now):
         return ()
     _check_devices(book, told)
@@ -192,6 +193,22 @@ def _is_stale(node: NodeRecord, told: NodeReport, now: datetime) -> bool:
     is_later_known = node.began_at is not None and told.epoch == node.epoch
     return bool(
         is_later_known and node.began_at and told.began_at < node.began_at <= now
+    )
+
+
+def _judged(node: NodeRecord, told: NodeReport) -> NodeReport:
+    """Take the report of an agent that has no engine for what it is.
+
+    On a node whose holders are containers it shows none of them.
+    """
+    if node.processes or told.engine_id is not None or not told.complete:
+        return told
+    trouble = (
+        "Its agent has no container engine, and what runs there are containers: start "
+        "it with WAYLAB_AGENT_ENGINE."
+    )
+    return replace(
+        told, complete=False, trouble=" ".join(filter(None, (trouble, told.trouble)))
     )
 
 

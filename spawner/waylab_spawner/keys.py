@@ -95,8 +95,11 @@ class OwnKeys:
 class LabKeys:
     """The keys of one lab, known to tracking by the lab's label."""
 
-    def __init__(self, place: TrackingPlace, user: str, server: str) -> None:
-        """Nothing is sent yet."""
+    def __init__(
+        self, place: TrackingPlace, user: str, server: str, groups: tuple[str, ...]
+    ) -> None:
+        """Nothing is sent yet; `groups` are the user's at the hub."""
+        self._groups = groups
         self._place = place
         self._user = user
         self._label = f"lab:{user}/{server}"
@@ -109,7 +112,7 @@ class LabKeys:
         """
         role: Role = "admin" if is_admin else "user"
         async with self._tracking(15.0) as tracking:
-            await tracking.ensure_user(self._user, role)
+            await tracking.ensure_user(self._user, role, self._groups)
             await tracking.revoke_labelled(self._user, self._label)
             keys = await tracking.make_keys(self._user, self._label)
         return sdk_environment(

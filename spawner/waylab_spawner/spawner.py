@@ -364,7 +364,8 @@ class WaylabSpawner(SiteTraits, Spawner):  # type: ignore[misc]
         place = self.tracking_place(in_container=in_container)
         if self.own_keys and self.board_url:
             return OwnKeys(place, self.user.name, self._open_board)
-        return LabKeys(place, self.user.name, self.name)
+        groups = tuple(group.name for group in self.user.groups)
+        return LabKeys(place, self.user.name, self.name, groups)
 
     def _board(self) -> BoardClient | None:
         return self._open_board() if self.board_url else None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -86,13 +86,32 @@ class Tracking:
         """Close its connections."""
         await self._client.aclose()
 
-    async def ensure_user(self, name: str, role: Role) -> None:
-        """Make a user, or give the user that role.
+    async def ensure_user(
+        self, name: str, role: Role, groups: Iterable[str] | None = None
+    ) -> None:
+        """Make a user, or give the user that role; `groups` as well unless None.
 
         Raises:
             TrackingError: as `call`.
         """
-        await self.call("waylab.ensure_user", {"name": name, "role": role})
+        told = {} if groups is None else {"groups": sorted(groups)}
+        await self.call("waylab.ensure_user", {"name": name, "role": role, **told})
+
+    async def end_lab_keys(
+        self, user: str, *, older_than_seconds: float, running: Iterable[str]
+    ) -> None:
+        """Revoke keys of a user's labs that are so old; those of `running` labels stay.
+
+        Raises:
+            TrackingError: as `call`.
+        """
+        body = {
+            "user": user,
+            "label": "lab:",
+            "older_than_seconds": older_than_seconds,
+            "keep": sorted(running),
+        }
+        await self.call("waylab.end_keys", body)
 
     async def remove_user(self, name: str) -> None:
         """Remove a user and all keys; what the user made stays.

@@ -55,7 +55,7 @@
   function holderText(lease) {
     const kind = lease.holder.startsWith("job:") ? "job of " : "";
     const more = { lost: " (out of sight)", pending: " (set aside)", releasing: " (ending)" }[lease.state] || "";
-    return kind + (lease.display_name || lease.user) + more;
+    return kind + lease.user + more;
   }
   function stateText(node, shown) {
     if (node.state === "drained") { return "closed by an admin"; }

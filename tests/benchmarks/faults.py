@@ -38,10 +38,14 @@ _mark("ended")
 
 @dataclass
 class Findings:
-    """What a round came to; `wrong` is empty if all is well."""
+    """What a round came to; `wrong` is empty if all is well.
+
+    `cut_short` says that the round did not do all that it should.
+    """
 
     summary: str = ""
     wrong: list[str] = field(default_factory=list)
+    cut_short: bool = False
 
 
 @dataclass(frozen=True)

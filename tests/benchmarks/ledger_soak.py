@@ -74,4 +74,4 @@ def _judged(work: Callable[[], str]) -> Findings:
     try:
         return Findings(work())
     except ViolationError as error:
-        return Findings("stopped at the first violation", [str(error)])
+        return Findings("the first violation", [str(error)], cut_short=True)

@@ -28,7 +28,10 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def nodes(start_site: StartSite, public_folder: Path) -> Iterator[RunningSite]:
     home = public_folder / "nodes"
-    file = ROOT / "templates/sites/two-nodes-simulated.toml"
+    template = ROOT / "templates/sites/two-nodes-simulated.toml"
+    file = public_folder / "two-nodes-simulated.toml"
+    homes = public_folder / "simulated"
+    file.write_text(template.read_text().replace("/srv/waylab-simulated", str(homes)))
     running = start_site(
         [ROOT / ".venv/bin/waylab", "up", "--site", file],
         home,

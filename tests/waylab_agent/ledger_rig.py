@@ -76,14 +76,22 @@ class LedgerRig:
 
 @contextmanager
 def running_ledger(
-    rig: Rig, images: tuple[Image, ...] = (), **environment: str
+    rig: Rig,
+    images: tuple[Image, ...] = (),
+    engine: str = "auto",
+    **environment: str,
 ) -> Iterator[LedgerRig]:
-    """Run a board for the rig's queue; agents get `environment` too."""
+    """Run a board for the rig's queue; agents get `environment` too.
+
+    `engine` is what the site says of the nodes' engines.
+    """
     keys = rig.folder / "system.json"
     access, secret = rig.server.system
     keys.write_text(json.dumps({"access_key": access, "secret_key": secret}))
     site = Site(
-        nodes=tuple(Node(name=name, address=f"{name}.invalid") for name in NODES),
+        nodes=tuple(
+            Node(name=name, address=f"{name}.invalid", engine=engine) for name in NODES
+        ),
         queues=(Queue(name=rig.queue, gpus=0),),
         images=images,
         profiles=(),

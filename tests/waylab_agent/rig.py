@@ -86,6 +86,9 @@ class Rig:
             "HOMES": str(self.folder / "homes"),
             "POLL_SECONDS": "0.1",
             "GRACE_SECONDS": "3",
+            # Each test is a site of its own: an agent with a board ends what bears its
+            # site's mark and a lease unknown to the board, also of tests beside it.
+            "SITE_ID": self.queue,
             **settings,
         }
         return self.run_agent(

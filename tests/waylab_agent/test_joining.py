@@ -8,12 +8,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.waylab_agent.docker_rig import LAB, DockerRig, image
 from tests.waylab_agent.ledger_rig import LedgerRig, running_ledger
-from tests.waylab_agent.rig import Rig
+from tests.waylab_agent.rig import Rig, running_rig
 
 from waylab_agent.errors import JoinError, SettingsError
 from waylab_agent.joining import board_url, join, membership
+from waylab_agent.own_engine import own_engine
 from waylab_agent.settings import PREFIX
+from waylab_engine.address import LOCAL_SOCKET
+from waylab_ledger.values import LeaseState
+from waylab_rig.rig import REFERENCE, RunningEngine
+from waylab_site.model import Node, Site
+from waylab_tracking.testing import Server
 
 CLI = "from waylab_agent.cli import app; app()"
 
@@ -119,3 +126,97 @@ def test_the_command_joins_and_the_agent_serves_the_node(
     )
     task = rig.enqueue("print('from a node that joined')")
     assert rig.end_of(task) == ("completed", "completed")
+
+
+@pytest.mark.docker
+@pytest.mark.timeout(300)
+# docker's SDK leaves some of its sockets to the garbage collector.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_node_that_joined_runs_its_jobs_in_its_engine(
+    tmp_path: Path, open_server: Server, node: RunningEngine
+) -> None:
+    images = (image(LAB, REFERENCE),)
+    with (
+        running_rig(tmp_path, open_server) as rig,
+        running_ledger(
+            rig, images, engine=node.address.url, **node.environment
+        ) as ledger,
+        node.engine() as engine,
+    ):
+        docker = DockerRig(ledger, node, engine)
+        state = tmp_path / "joined"
+        kept = join(ledger.board.url, invitation(ledger), state).settings
+        assert kept["ENGINE"] == node.address.url
+        access, secret = rig.agent
+        (state / "keys.json").write_text(
+            json.dumps({"access_key": access, "secret_key": secret})
+        )
+        url = f"http://{engine.gateway()}:{rig.server.port}"
+        rig.run_agent(
+            [sys.executable, "-c", CLI, "run", "--state", str(state)],
+            {
+                "QUEUES": rig.queue,
+                "SITE_ID": rig.queue,
+                "API_URL": url,
+                "WEB_URL": url,
+                "FILES_URL": f"{url}/files",
+                "KEY_FILE": str(state / "keys.json"),
+                "BOARD_SECONDS": "0.2",
+            },
+            ledger.environment,
+        )
+        task = docker.enqueue(
+            "import os; print('IN', os.path.exists('/.dockerenv'))", 1
+        )
+        lease = ledger.wait_for_lease(task, LeaseState.ACTIVE)
+        assert docker.container(task) is not None
+        assert rig.end_of(task) == ("completed", "completed")
+        assert "IN True" in rig.console(task)
+        assert lease.devices[0] in node.uuids
+        ledger.wait_for_release()
+
+
+def test_the_engine_on_the_node_follows_from_the_site() -> None:
+    def engine(text: str) -> str | None:
+        node = Node(name="n1", address="10.0.0.5", engine=text)
+        site = Site(nodes=(node,), queues=(), profiles=())
+        return own_engine(site, "n1")
+
+    assert engine("tcp://10.0.0.5:2376") == LOCAL_SOCKET
+    assert engine("ssh://waylab@10.0.0.5") == LOCAL_SOCKET
+    assert engine("unix:///run/other.sock") == "unix:///run/other.sock"
+    assert engine("none") is None
+    assert engine("auto") is None, "the site has no image"
+
+
+@pytest.mark.parametrize(
+    ("engine", "said"),
+    [
+        (None, "WAYLAB_AGENT_ENGINE is not set"),
+        ("unix:///nowhere/engine.sock", "cannot be used"),
+    ],
+)
+def test_an_agent_does_not_start_without_the_engine_that_the_site_names(
+    rig: Rig, tmp_path: Path, engine: str | None, said: str
+) -> None:
+    with running_ledger(rig, engine="tcp://10.0.0.5:2376") as ledger:
+        state = tmp_path / "joined"
+        join(ledger.board.url, invitation(ledger), state)
+        kept = json.loads((state / "node.json").read_text())
+        kept |= {"ENGINE": engine} if engine else {}
+        if engine is None:
+            del kept["ENGINE"]  # As an older version has joined.
+        (state / "node.json").write_text(json.dumps(kept))
+        keys = state / "keys.json"
+        keys.write_text(json.dumps({"access_key": "a", "secret_key": "s"}))
+        agent = rig.run_agent(
+            [sys.executable, "-c", CLI, "run", "--state", str(state)],
+            {
+                "API_URL": rig.server.url,
+                "WEB_URL": rig.server.url,
+                "FILES_URL": rig.server.files_url,
+                "KEY_FILE": str(keys),
+            },
+        )
+        assert agent.process.wait(60) == 1
+        assert said in agent.log.read_text()

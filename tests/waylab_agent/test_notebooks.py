@@ -10,6 +10,7 @@ from tests.waylab_agent.conditions import wait_until
 from tests.waylab_agent.rig import Rig
 
 from waylab_agent.journal import Journal
+from waylab_clearml import runs
 from waylab_clearml.submit import Submission, submit
 
 
@@ -87,6 +88,35 @@ def test_a_notebook_outlives_its_agent(rig: Rig) -> None:
     rig.start_agent()
     go.touch()
     assert rig.end_of(task) == ("completed", "completed")
+
+
+def test_a_notebook_loses_no_line_and_no_scalar_to_a_restart_of_the_server(
+    rig: Rig,
+) -> None:
+    rig.start_agent()
+    marker, go = rig.folder / "marker", rig.folder / "go"
+    task = submit_cells(
+        rig,
+        "import pathlib, time\nfrom clearml import Task\n"
+        "log = Task.init(project_name='p', task_name='n').get_logger()\n"
+        "def report(first, last):\n"
+        "    for i in range(first, last):\n"
+        "        print(f'line {i};', flush=True)\n"
+        "        log.report_scalar('loss', 'train', i, i)\n"
+        "        time.sleep(0.05)",
+        f"report(0, 20); pathlib.Path({str(marker)!r}).touch()",
+        f"report(20, 40)\nwhile not pathlib.Path({str(go)!r}).exists(): report(0, 0)",
+        "report(40, 60)",
+    )
+    wait_for_file(marker)
+    rig.server.kill()
+    rig.server.restart()
+    go.touch()
+    assert rig.end_of(task, 120) == ("completed", "completed")
+    console = rig.console(task)
+    assert [console.count(f"line {i};") for i in range(60)] == [1] * 60
+    curves = {(one.metric, one.variant): one for one in runs.scalars(rig.user, task)}
+    assert curves["loss", "train"].y == tuple(map(float, range(60)))
 
 
 def test_a_runner_that_is_killed_has_lost_its_run_and_its_kernel_ends(

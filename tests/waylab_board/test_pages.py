@@ -118,6 +118,11 @@ def test_the_board_follows_what_happens(
     }
     vision.report()
     expect(cards.nth(1)).to_contain_text("77 % · 2.0 GiB")
+    # The driver does not tell how busy a slice is.
+    vision.utilisation = {"GPU-vision-1": {"memory_used_bytes": 3.0 * 1024**3}}
+    vision.report()
+    expect(cards.nth(1)).to_contain_text("\N{EN DASH} % · 3.0 GiB")
+    expect(cards.nth(1).get_by_role("progressbar")).to_have_count(0)
     expect(page.get_by_text("Fence…")).to_have_count(0)
     expect(page.get_by_text("End…")).to_have_count(0)
 

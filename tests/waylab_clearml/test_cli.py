@@ -105,6 +105,26 @@ def test_without_credentials_it_says_where_it_looked(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["runs", "show", "0" * 32],
+        ["runs", "list", "--user", "nobody-known"],
+        ["run", "not-there.ipynb"],
+        ["run", "not-there.ipynb", "-p", "no-equals-sign"],
+        ["queues"],
+    ],
+)
+def test_an_error_is_json_where_json_is_asked_for(
+    home: dict[str, str], lab: dict[str, str], arguments: list[str]
+) -> None:
+    there = {**lab, "CLEARML_API_HOST": ""} if arguments == ["queues"] else lab
+    done = waylab(*arguments, "--json", environment=there, code=1)
+    (error,) = json.loads(done.stdout).values()
+    assert done.stderr == f"waylab: {error}\n"
+    assert "error" in json.loads(done.stdout)
+
+
 def test_a_submitted_run_can_be_listed_shown_and_aborted(
     lab: dict[str, str], notebook: Path
 ) -> None:
@@ -208,3 +228,29 @@ def test_a_log_is_printed(lab: dict[str, str], ann: Client, notebook: Path) -> N
         }
         ann.call("events.add", event)
     assert waylab("runs", "log", run_id, environment=lab).stdout == "l0\nl1\nl2\n"
+
+
+def test_projects_are_shared_and_listed_by_name(
+    server: Server, lab: dict[str, str]
+) -> None:
+    server.create_user("bob")
+    made = {"name": "quiet plans", "description": ""}
+    server.call("projects.create", made, user="ann")
+
+    shared = waylab(
+        *("projects", "share", "quiet plans", "--visibility", "private"),
+        *("--with", "bob", "--json"),
+        environment=lab,
+    )
+    listed = waylab("projects", "list", environment=lab).stdout
+    unknown = waylab(
+        *("projects", "share", "no such plans", "--visibility", "public"),
+        environment=lab,
+        code=1,
+    )
+
+    told = json.loads(shared.stdout)
+    line = next(one for one in listed.splitlines() if one.startswith("quiet plans"))
+    assert (told["visibility"], told["users"]) == ("private", ["ann", "bob"])
+    assert line.split() == ["quiet", "plans", "ann", "ann,", "bob", "-"]
+    assert "no such plans" in unknown.stderr

@@ -92,7 +92,7 @@ def test_the_agent_serves_the_queues_by_priority_in_cpu_slots(tmp_path: Path) ->
 
 def test_a_node_that_must_not_use_its_gpus_does_not(tmp_path: Path) -> None:
     blueprint = _blueprint(tmp_path, GPUS)
-    text = default_text(GPUS).replace('devices = "auto"', 'devices = "cpu"')
+    text = default_text(CPUS).replace('devices = "auto"', 'devices = "cpu"')
     site = parse(text, "waylab.toml", GPUS)
 
     agent = programs(replace(blueprint, site=site))[-1].environment

@@ -42,6 +42,15 @@ HOW = re.compile(
     r"the container engine has none of the images waylab/lab-small)\."
 )
 OTHER = "staple, correct horse"
+CLOSED = {403, 404}
+DOORS = (
+    *(("GET", path) for path in ("lab", "tree", "files/a.txt", "api/contents")),
+    *(("GET", path) for path in ("api/kernels", "api/sessions", "api/terminals")),
+    *(("GET", path) for path in ("waylab/api/queues", "waylab/api/runs")),
+    *(("POST", path) for path in ("api/kernels", "api/sessions", "api/terminals")),
+    *(("POST", path) for path in ("api/contents", "waylab/api/submit")),
+    *((method, "api/contents/a.ipynb") for method in ("PUT", "PATCH", "DELETE")),
+)
 
 
 @pytest.fixture(scope="module")
@@ -281,6 +290,89 @@ def test_each_user_has_an_account_and_no_door_into_anothers_lab(
     uids = {psutil.Process(pid).uids().real for pid in (admins, bobs)}
     assert len(uids | {0}) == 3
     bob.stop_lab("bob")
+    for method, door in DOORS:
+        answer = bob.client.request(method, f"/user/admin/{door}", json={})
+        assert answer.status_code in CLOSED, (method, door, answer.text[:200])
+
+
+@isolated_only
+def test_nobody_writes_to_anothers_runs_through_the_proxy(waylab: Waylab) -> None:
+    waylab.add_user("dora", PASSWORD)
+    admins, doras = (_api(waylab, name) for name in ("admin", "dora"))
+    with admins, doras:
+        made = admins.post("tasks.create", json={"name": "theirs", "type": "training"})
+        task = made.raise_for_status().json()["data"]["id"]
+        path = f"p/theirs.{task}/artifacts/notebook/a.ipynb"
+        upload = {path: ("a.ipynb", b"theirs")}
+        admins.post("files/", files=upload).raise_for_status()
+
+        body = {"task": task, "force": True, "name": "taken over"}
+        refused = {
+            verb: doras.post(f"tasks.{verb}", json=body).status_code
+            for verb in ("edit", "enqueue", "started", "stop", "failed", "delete")
+        }
+        forged = doras.post("files/", files={path: ("a.ipynb", b"forged")})
+        removed = doras.delete(f"files/{path}")
+
+        assert set(refused.values()) <= CLOSED, refused
+        assert {forged.status_code, removed.status_code} <= CLOSED
+        assert admins.get(f"files/{path}").content == b"theirs"
+        kept = admins.post("tasks.get_by_id", json={"task": task}).json()["data"]
+        assert (kept["task"]["name"], kept["task"]["status"]) == ("theirs", "created")
+
+
+def _api(waylab: Waylab, user: str) -> httpx.Client:
+    """Give a client of the tracking server, behind the proxy, with a user's keys."""
+    keys = waylab.json("credentials", "--user", user)
+    base = f"{waylab.url}/services/clearml/"
+    pair = (keys["CLEARML_API_ACCESS_KEY"], keys["CLEARML_API_SECRET_KEY"])
+    login = httpx.post(f"{base}auth.login", auth=pair, trust_env=False)
+    token = login.raise_for_status().json()["data"]["token"]
+    headers = {"Authorization": f"Bearer {token}"}
+    return httpx.Client(base_url=base, headers=headers, trust_env=False, timeout=30)
+
+
+def test_a_job_outlives_the_lab_that_sent_it(waylab: Waylab, admin: Browser) -> None:
+    admin.start_lab("admin")
+    answer = admin.client.post(
+        "/hub/api/users/admin/tokens", json={}, headers={"X-XSRFToken": admin.xsrf}
+    )
+    headers = {"Authorization": f"token {answer.raise_for_status().json()['token']}"}
+    cell: dict[str, object] = {
+        "cell_type": "code",
+        "id": "one",
+        "metadata": {},
+        "source": "import time; time.sleep(10); print('after all')",
+        "outputs": [],
+        "execution_count": None,
+    }
+    content = {"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    with httpx.Client(
+        base_url=f"{waylab.url}/user/admin/",
+        headers=headers,
+        trust_env=False,
+        timeout=60,
+    ) as lab:
+        body = {"type": "notebook", "content": content}
+        lab.put("api/contents/long.ipynb", json=body).raise_for_status()
+        wish = {
+            "path": "long.ipynb",
+            "queue": "default",
+            "name": "long",
+            "project": "Notebooks",
+            "idempotency_key": "0123456789",
+        }
+        sent = lab.post("waylab/api/submit", json=wish).raise_for_status().json()
+
+    def record() -> dict[str, str]:
+        found: dict[str, str] = waylab.json("runs", "show", sent["task_id"])
+        return found
+
+    wait_for(lambda: record()["state"] == "running", 60, lambda: waylab.log("board"))
+    admin.stop_lab("admin")
+    assert record()["state"] == "running"
+    wait_for(lambda: record()["state"] != "running", 90, lambda: str(record()))
+    assert record()["state"] == "completed"
 
 
 @isolated_only

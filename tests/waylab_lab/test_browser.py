@@ -69,6 +69,7 @@ def seen_lab(ada: Client, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     given = {
         **environment(ada.credentials),
         "WAYLAB_TEMPLATES": str(SOURCES.parents[1] / "templates"),
+        "WAYLAB_NOTICE": "One account for everybody.",
     }
     with running_lab(folder, given, module="jupyterlab") as lab:
         write_notebook(lab.root / "a{b}.ipynb", SOURCE)
@@ -218,6 +219,7 @@ def test_a_failed_run_shows_its_cell_and_runs_no_script(
 def test_a_change_is_seen_without_a_reload(screen: Screen, ada: Client) -> None:
     page = screen.page
     run = add_run(ada, "watched")
+    expect(page.get_by_role("note")).to_have_text("One account for everybody.")
     row = page.get_by_role("option", name=re.compile("^watched"))
     expect(row).to_contain_text("just now")
     ada.call("tasks.started", {"task": run, "force": True})

@@ -105,7 +105,7 @@ def test_a_senseless_query_is_named(lab: Lab, query: dict[str, str]) -> None:
 
 def test_a_run_is_shown_with_its_parameters(lab: Lab, running: str) -> None:
     run = lab.get(f"runs/{running}")
-    assert run["mine"] is True
+    assert run["may_change"] is True
     assert run["parameters"] == [
         {
             "section": "Notebook",
@@ -118,8 +118,8 @@ def test_a_run_is_shown_with_its_parameters(lab: Lab, running: str) -> None:
     assert run["web_url"].endswith(f"/experiments/{running}/output/log")
 
 
-def test_another_users_run_is_not_mine(lab: Lab, of_grace: str) -> None:
-    assert lab.get(f"runs/{of_grace}")["mine"] is False
+def test_another_users_run_is_not_mine_to_change(lab: Lab, of_grace: str) -> None:
+    assert lab.get(f"runs/{of_grace}")["may_change"] is False
     refused = lab.request("POST", f"runs/{of_grace}/abort")
     assert refused.status_code in {200, 403}
     assert lab.get(f"runs/{of_grace}")["state"] == "draft"

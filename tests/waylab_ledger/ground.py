@@ -146,13 +146,22 @@ class Ground:
         )
         return Node(name, devices, f"e{next(self.numbers)}")
 
-    def _look(self, node: Node, *, complete: bool, is_right: bool = True) -> NodeReport:
+    def _look(
+        self,
+        node: Node,
+        *,
+        complete: bool,
+        is_right: bool = True,
+        has_engine: bool = True,
+    ) -> NodeReport:
         found = tuple(
             Found(one.id, one.lease, one.holder, one.devices, one.state)
             for one in node.containers.values()
         )
-        engine = node.engine
-        if not complete:
+        engine: str | None = node.engine
+        if not has_engine:  # The agent was started without one, and sees processes.
+            found, engine = (), None
+        elif not complete:
             found = found[: self.dice.randrange(len(found) + 1)]
         elif not is_right:  # The agent is shown to another engine, an empty one.
             found, engine = (), f"not-{engine}"
@@ -165,6 +174,7 @@ class Ground:
             complete=complete,
             engine_id=engine if complete or self.dice.random() < 0.5 else None,
             seen=node.seen,
+            processes=not has_engine,
         )
 
     def _tell(self, node: Node, told: NodeReport, *, is_heard: bool = True) -> None:

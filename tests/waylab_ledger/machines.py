@@ -26,8 +26,13 @@ class Machines(Ground):
 
     def look(self) -> None:
         node = self._any_node()
-        complete, is_right = self.dice.random() < 0.85, self.dice.random() < 0.96
-        node.looks.append(self._look(node, complete=complete, is_right=is_right))
+        seen = self._look(
+            node,
+            complete=self.dice.random() < 0.85,
+            is_right=self.dice.random() < 0.96,
+            has_engine=self.dice.random() < 0.97,
+        )
+        node.looks.append(seen)
 
     def deliver(self) -> object:
         node = self._any_node()

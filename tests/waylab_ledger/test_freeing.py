@@ -226,3 +226,31 @@ def test_processes_prove_nothing_of_a_container() -> None:
 @pytest.mark.parametrize("lease", [PENDING, GRANTED, ACTIVE, LOST])
 def test_a_fence_frees_whatever_it_is(lease: Lease) -> None:
     assert proves(lease, ProofKind.FENCED, by="admin")
+
+
+WITHOUT_ENGINE: dict[str, Any] = {"engine_id": None, "processes": True}
+
+
+def test_an_agent_without_an_engine_does_not_free_what_a_dead_hub_was_starting() -> (
+    None
+):
+    never_seen = replace(NODE, engine_id=None)
+    assert verdict(GRANTED, taker=DEAD_HUB, **WITHOUT_ENGINE) is Verdict.LOSE
+    rest: dict[str, Any] = {"taker": DEAD_HUB, "node": never_seen, **WITHOUT_ENGINE}
+    assert verdict(GRANTED, **rest) is Verdict.LOSE
+    local = replace(NODE, engine_id=None, processes=True)
+    rest = {"taker": DEAD_HUB, "node": local, **WITHOUT_ENGINE}
+    assert verdict(GRANTED, **rest) is Verdict.FREE
+    once_with_engine = replace(local, engine_id="E")
+    rest = {"taker": DEAD_HUB, "node": once_with_engine, **WITHOUT_ENGINE}
+    assert verdict(GRANTED, **rest) is Verdict.LOSE
+
+
+def test_an_agent_without_an_engine_says_so_of_what_runs_in_one() -> None:
+    told = judge(ACTIVE, (), Look(report(**WITHOUT_ENGINE), NODE, HUB, NOON))
+    assert told.verdict is Verdict.LOSE
+    assert "WAYLAB_AGENT_ENGINE" in told.reason
+    lost = replace(LOST, reason=told.reason)
+    assert verdict(lost, **WITHOUT_ENGINE) is Verdict.NOTHING
+    assert verdict(lost, "running") is Verdict.ALIVE
+    assert verdict(lost) is Verdict.FREE

@@ -120,3 +120,42 @@ def test_places_stay_as_they_are_while_every_node_is_silent(site: Site) -> None:
 
     assert [one.ahead for one in line] == [(), (first.id,)]
     assert (line[1].ticket, line[1].expected_to) == (second.id, None)
+
+
+def test_what_is_kept_for_one_who_was_overtaken_is_not_shown_as_free(
+    site: Site,
+) -> None:
+    held = site.run(lab("ann", Selector(nodes=("vision",))))
+    site.wait(lab("zoe", ALL))
+    for user in ("u1", "u2", "u3", "u4"):
+        passing = site.ask(lab(user, Selector(nodes=("vision",))))
+        site.ledger.release(passing.id, site.never(), site.now)
+    site.ledger.decide(site.now)
+
+    shown = {one.device.id: one for one in site.ledger.snapshot(site.now).devices}
+    [kept] = [
+        one
+        for one in shown.values()
+        if one.device.node == "vision" and one.device.id not in held.devices
+    ]
+    assert kept.lease is None
+    assert not kept.is_open_to(0)
+    site.wait(lab("new", Selector(nodes=("vision",))))
+    elsewhere = [one for one in shown.values() if one.device.node == "nlp"]
+    assert all(one.is_open_to(0) for one in elsewhere)
+
+
+def test_who_is_less_urgent_keeps_nothing_from_those_before(site: Site) -> None:
+    site.run(lab("ann", Selector(nodes=("vision",))))
+    site.wait(lab("zoe", ALL, priority=1))
+    for user in ("u1", "u2", "u3", "u4"):
+        wanted = Selector(nodes=("vision",))
+        passing = site.ask(lab(user, wanted, priority=1))
+        site.ledger.release(passing.id, site.never(), site.now)
+    site.ledger.decide(site.now)
+    shown = site.ledger.snapshot(site.now).devices
+    [free] = [one for one in shown if one.device.node == "vision" and not one.lease]
+    assert free.kept_from == 1
+    assert free.is_open_to(0)
+    assert not free.is_open_to(1)
+    site.ask(lab("new", Selector(nodes=("vision",))))

@@ -40,6 +40,25 @@ def test_the_default_site_is_this_machine_with_the_four_queues() -> None:
     assert site.profiles[1].cpus == 8
 
 
+def test_the_default_site_of_a_machine_with_gpus_offers_them_to_labs() -> None:
+    one = Inventory(GPUS.gpus[:1], cores=8, memory_bytes=32 * GIB)
+
+    offered = {
+        len(machine.gpus): [
+            (profile.title, profile.gpus, profile.cpus, profile.memory_gib)
+            for profile in parse(default_text(machine), "waylab.toml", machine).profiles
+        ]
+        for machine in (MACHINE, one, GPUS)
+    }
+
+    standard, wide = ("Standard", 0, 1, 1), ("All cores", 0, 8, 16)
+    assert offered == {
+        0: [standard, wide],
+        1: [standard, wide, ("One GPU", 1, 8, 16)],
+        2: [standard, wide, ("One GPU", 1, 4, 8), ("All GPUs", 2, 8, 16)],
+    }
+
+
 def test_the_default_site_fits_this_very_machine() -> None:
     inventory = this_machine()
 
@@ -267,3 +286,26 @@ def test_the_simulated_example_has_the_nodes_of_the_real_one() -> None:
     ]
     assert all(node.is_simulated and node.is_here for node in simulated.nodes)
     assert simulated.queues == real.queues
+
+
+def test_homes_must_follow_users_between_engines() -> None:
+    text = TWO_NODES.read_text("utf-8")
+    volumes = text.replace('kind = "folder"', 'kind = "volume"')
+    assert volumes != text
+    said = _complaint(volumes)
+    line = _line(volumes, 'kind = "volume"')
+    assert f":{line}" in said
+    assert "'vision' and 'nlp' have one each" in said
+    assert "/srv/homes/{user}" in said
+    one = volumes.replace('engine = "tcp://nlp.internal:2376"', 'engine = "none"')
+    one = one.replace('engine_tls = "/etc/waylab/tls/nlp"', "")
+    assert parse(one, "waylab.toml", MACHINE).homes.kind == "volume"
+
+
+def test_the_example_of_two_servers_runs_labs_on_both() -> None:
+    site = load(TWO_NODES, MACHINE)
+    assert all(node.names_engine for node in site.nodes)
+    assert site.images
+    assert str(site.site.internal_address) != "auto"
+    for profile in site.profiles:
+        assert any(profile.may_use(node) for node in site.nodes)

@@ -294,3 +294,52 @@ def test_events_of_an_unknown_task_are_refused(server: Server, ann: Door) -> Non
 
     assert refused == (400, 131)
     assert ann.refused("events.get_task_log", task="0" * 32) == (400, 101)
+
+
+def test_raw_points_come_in_portions(ann: Door) -> None:
+    task = ann.task()
+    batch(ann, *(point(task, n, n / 2) for n in range(5000)))
+    batch(ann, *(point(task, n, float(n), variant="test") for n in range(10)))
+    batch(ann, point(task, SINGLE, 9.0, variant="test"), point(task, 1, 1, metric="m"))
+    wanted = {"task": task, "metric": {"metric": "loss"}}
+
+    seen: dict[str, list[float]] = {}
+    sizes, scroll = [], None
+    while True:
+        page = ann.call(
+            "events.scalar_metrics_iter_raw",
+            **wanted,
+            batch_size=2000,
+            scroll_id=scroll,
+        )
+        sizes.append(page["returned"])
+        for variant, found in page["variants"].items():
+            assert len(found["iter"]) == len(found["y"])
+            seen.setdefault(variant, []).extend(found["y"])
+        scroll = page["scroll_id"]
+        if scroll is None:
+            break
+
+    assert sizes == [2000, 2000, 1011]
+    assert seen["test"] == [9.0, *map(float, range(10))]
+    assert seen["train"] == [n / 2 for n in range(5000)]
+    one = {"task": task, "metric": {"metric": "loss", "variants": ["test"]}}
+    by_time = {"key": "timestamp", "count_total": True, "batch_size": 2}
+    page = ann.call("events.scalar_metrics_iter_raw", **one, **by_time)
+    assert page["variants"] == {
+        "test": {"timestamp": [1_000 + SINGLE, 1_000], "y": [9.0, 0.0]}
+    }
+    assert (page["total"], page["returned"], page["scroll_id"]) == (11, 2, "2")
+    odd = {**one, "scroll_id": "beyond"}
+    assert ann.refused("events.scalar_metrics_iter_raw", **odd) == (400, 800)
+
+
+def test_raw_points_that_came_late_are_in_their_place(ann: Door) -> None:
+    task = ann.task()
+    batch(ann, *(point(task, n, float(n)) for n in range(4096, 9000)))
+    batch(ann, *(point(task, n, float(n)) for n in range(4096)))
+    wanted = {"task": task, "metric": {"metric": "loss"}, "batch_size": 10}
+
+    page = ann.call("events.scalar_metrics_iter_raw", **wanted, scroll_id="4090")
+
+    assert page["variants"]["train"]["iter"] == list(range(4090, 4100))

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.waylab_tracking.door import Door
 
-from waylab_tracking.testing import Server
+from waylab_tracking.testing import Server, running_server
 
 HOSTILE = [
     "../outside.txt",
@@ -206,3 +207,41 @@ def test_links_go_out_with_the_address_that_the_caller_uses(
         for answer in answers
     ]
     assert uris == [uri, uri.replace("127.0.0.1", "localhost")]
+
+
+def test_an_upload_over_the_quota_is_refused_with_the_figures(tmp_path: Path) -> None:
+    with running_server(tmp_path / "small", files_quota_bytes="10000000") as small:
+        ann, bob = (Door(small, small.create_user(name)) for name in ("ann", "bob"))
+        ann.upload("a/one.bin", bytes(6_000_000)).raise_for_status()
+
+        refused = ann.upload("a/two.bin", bytes(6_000_000))
+        replaced = ann.upload("a/one.bin", bytes(9_000_000))
+        others = bob.upload("b/one.bin", bytes(6_000_000))
+        chunked = ann.http.post(
+            "/files/", content=_pieces(11_000_000), headers={**ann.headers, **FORM}
+        )
+        ann.http.delete("/files/a/one.bin", headers=ann.headers)
+        room = ann.upload("a/two.bin", bytes(6_000_000))
+        left = list((small.state / "incoming").iterdir())
+        for door in (ann, bob):
+            door.close()
+
+    assert (refused.status_code, chunked.status_code) == (507, 507)
+    assert refused.json()["message"] == (
+        "ann keeps 5.7 MiB of files here, and each user may keep 9.5 MiB: 5.7 MiB more "
+        "do not fit. Delete runs, datasets or models that you no longer need, or ask "
+        "an admin for a larger files_quota_gib of the site."
+    )
+    assert [one.status_code for one in (replaced, others, room)] == [200] * 3
+    assert left == []
+
+
+FORM = {"Content-Type": "multipart/form-data; boundary=x"}
+
+
+def _pieces(size: int) -> Iterator[bytes]:
+    """Give a form without telling its length beforehand."""
+    yield b'--x\r\nContent-Disposition: form-data; name="c/d"; filename="d"\r\n\r\n'
+    for _ in range(size // 100_000):
+        yield bytes(100_000)
+    yield b"\r\n--x--\r\n"

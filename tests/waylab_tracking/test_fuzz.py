@@ -8,7 +8,7 @@ from tests.waylab_tracking.conformance import violations
 from tests.waylab_tracking.door import Door
 from tests.waylab_tracking.fuzz import fuzz
 
-from waylab_tracking.access import ROLES
+from waylab_tracking.access import ROWS
 from waylab_tracking.testing import running_server
 
 
@@ -41,4 +41,4 @@ def test_the_description_has_every_endpoint_and_who_may_call_it(
         for path, operation in paths.items()
         if "x-roles" in operation.get("post", {})
     }
-    assert roles == {name: sorted(roles) for name, roles in ROLES.items()}
+    assert roles == {name: sorted(row.roles) for name, row in ROWS.items()}

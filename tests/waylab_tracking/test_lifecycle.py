@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from typing import Any
 
 import pytest
 from tests.waylab_tracking.door import Door
+
+from waylab_tracking.testing import Server
 
 STATUSES = ("created", "queued", "in_progress", "stopped", "failed", "completed")
 VERBS = ("enqueue", "started", "stopped", "failed", "completed", "publish", "reset")
@@ -237,6 +241,53 @@ def test_a_running_tasks_inputs_are_edited_by_force_only(ann: Door) -> None:
     assert list(read(ann, task)["configuration"]) == ["net"]
 
 
+@pytest.mark.parametrize("status", ["queued", "in_progress", "completed"])
+@pytest.mark.parametrize("endpoint", ["tasks.edit", "tasks.update"])
+def test_what_a_run_is_made_of_is_replaced_by_force_only(
+    ann: Door, endpoint: str, status: str
+) -> None:
+    task = in_status(ann, status)
+    script = {"diff": "print(1)"}
+
+    refused = ann.refused(endpoint, task=task, script=script, name="renamed")
+    ann.call(endpoint, task=task, name="said of it", tags=["a"], comment="done")
+    said = read(ann, task)
+    ann.call(endpoint, task=task, script=script, force=True)
+
+    assert refused == (400, 110)
+    assert (said["name"], said["script"]) == ("said of it", {})
+    assert read(ann, task)["script"] == script
+
+
+def test_a_clone_takes_what_it_is_given(ann: Door) -> None:
+    model = ann.call("models.create", name="weights", uri="x")["id"]
+    given = [{"name": "start", "model": model}]
+    project = ann.call("projects.create", name="clones")["id"]
+
+    clone = ann.call(
+        "tasks.clone",
+        task=ann.task(),
+        new_task_project=project,
+        new_task_input_models=given,
+        execution_overrides={"docker_cmd": "an-image"},
+    )["id"]
+    unknown = ann.refused("tasks.clone", task=clone, new_task_project="0" * 32)
+
+    doc = read(ann, clone)
+    assert (doc["project"], doc["models"]["input"]) == (project, given)
+    assert doc["execution"]["docker_cmd"] == "an-image"
+    assert unknown == (400, 401)
+
+
+def test_a_task_leaves_its_queue_for_no_status_of_ones_own(ann: Door) -> None:
+    task = in_status(ann, "queued")
+
+    refused = ann.refused("tasks.dequeue", task=task, new_status="finished")
+
+    assert refused == (400, 800)
+    assert read(ann, task)["status"] == "queued"
+
+
 @pytest.mark.parametrize(
     ("endpoint", "body", "expected"),
     [
@@ -269,6 +320,23 @@ def test_bad_requests_get_the_number_that_clients_know(
     assert ann.refused(endpoint, **{**task, **body}) == expected
 
 
+def test_a_fault_of_the_server_is_not_told_as_the_callers(
+    server: Server, ann: Door
+) -> None:
+    task = ann.task()
+    with closing(sqlite3.connect(server.state / "tracking.sqlite")) as database:
+        with database:
+            database.execute("UPDATE tasks SET doc = '{}' WHERE id = ?", [task])
+        refused = ann.refused("tasks.get_hyper_params", tasks=[task])
+        with database:
+            database.execute("DELETE FROM tasks WHERE id = ?", [task])
+
+    assert refused == (500, 0)
+    log = server.log.read_text("utf-8")
+    assert "tasks.get_hyper_params failed" in log
+    assert "KeyError: 'hyperparams'" in log
+
+
 def test_unknown_fields_are_ignored(ann: Door) -> None:
     made = ann.call("tasks.create", name="a task", method="get", shallow_search=True)
 
@@ -289,17 +357,14 @@ def test_a_body_may_come_with_get(ann: Door) -> None:
     assert [answer.status_code for answer in answers] == [200] * 9
 
 
-def test_a_deleted_task_is_gone_and_its_artifacts_are_told(ann: Door) -> None:
+def test_a_deleted_task_is_gone_and_waits_no_more(ann: Door) -> None:
     task = ann.task()
-    artifact = {"key": "a", "type": "custom", "uri": "https://x.example/a"}
-    ann.call("tasks.add_or_update_artifacts", task=task, artifacts=[artifact])
     ann.call("tasks.enqueue", task=task)
     refused = ann.refused("tasks.delete", task=task)
 
-    done = ann.call("tasks.delete", task=task, force=True)
+    ann.call("tasks.delete", task=task, force=True)
 
     assert refused == (400, 110)
-    assert done["urls"]["artifact_urls"] == ["https://x.example/a"]
     assert ann.refused("tasks.get_by_id", task=task) == (400, 101)
     entries = ann.call("queues.get_all", name="^default$")["queues"][0]["entries"]
     assert task not in [one["task"] for one in entries]

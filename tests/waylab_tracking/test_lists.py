@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from hashlib import sha256
 from typing import Any
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from tests.waylab_tracking.door import Door
 
 from waylab_tracking import query
+from waylab_tracking.errors import ApiError
 
 TAGS = ["a", "b", "c"]
 
@@ -44,6 +46,47 @@ def test_tags_are_filtered_as_clearml_writes_it(
     wanted: list[str | None], expected: bool
 ) -> None:
     assert query.matches({"tags": TAGS}, {"tags": wanted}) is expected
+
+
+@pytest.mark.parametrize("field", ["status", "type", "project", "parent", "user"])
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        (["a"], True),
+        (["x", "a"], True),
+        (["x"], False),
+        (["-a"], False),
+        (["__$not", "a"], False),
+        (["__$not", "x"], True),
+        (["__$any", "x", "a"], True),
+        (["__$all", "__$not", "x", "__$not", "y"], True),
+        (["__$all", "__$not", "x", "__$not", "a"], False),
+        ([None], False),
+        (["__$not", None], True),
+    ],
+)
+def test_plain_fields_know_the_operators_of_tags(
+    field: str, wanted: list[str | None], expected: bool
+) -> None:
+    assert query.matches({field: "a"}, {field: wanted}) is expected
+
+
+def test_nothing_is_a_value_of_a_field() -> None:
+    assert query.matches({"parent": None}, {"parent": [None]})
+    assert not query.matches({"parent": None}, {"parent": ["a"]})
+
+
+def test_tasks_of_another_status_are_found(ann: Door, project: str) -> None:
+    every = ann.call("tasks.get_all", project=[project])["tasks"]
+    first = every[0]["id"]
+
+    wanted = {"project": [project], "status": ["__$not", "in_progress"]}
+    found = ann.call("tasks.get_all", **wanted)["tasks"]
+    rest = ann.call("tasks.get_all", id=["__$not", first], project=[project])["tasks"]
+
+    assert found == [one for one in every if one["status"] != "in_progress"]
+    assert rest == every[1:]
+    assert 0 < len(found) < len(every)
 
 
 @given(st.lists(st.sampled_from(TAGS)), st.lists(st.sampled_from(TAGS), min_size=1))
@@ -129,13 +172,53 @@ def test_tasks_are_filtered_ordered_and_paged(
     assert names(ann, project, **body) == numbered(*expected)
 
 
-@pytest.mark.parametrize("pattern", ["(a+)+$", "(a|aa)*$", "(.*){9}", ".*.*.*.*.*x"])
-def test_patterns_that_could_hang_the_server_are_refused(
-    ann: Door, pattern: str
-) -> None:
-    ann.task("a" * 60)
+@pytest.mark.parametrize(
+    "pattern", ["a*a*a*a*b", "(a+)+$", "(a|aa)*b", "(.*){9}x", ".*.*.*.*.*.*.*x"]
+)
+def test_no_pattern_keeps_the_server_busy(ann: Door, pattern: str) -> None:
+    ann.task("a" * 150)
+    began = time.monotonic()
 
-    assert ann.refused("tasks.get_all", name=pattern) == (400, 800)
+    query.search(pattern, "a" * 5000)
+    ann.call("tasks.get_all", name=pattern, size=1)
+
+    assert time.monotonic() - began < 5  # Backtracking takes years.
+
+
+@pytest.mark.parametrize(
+    ("pattern", "seen"),
+    [
+        ("(a", "'(a' is no pattern"),
+        ("(?=a)", "'(?=a)' is no pattern"),
+        (r"(a)\1", "is no pattern"),
+        ("((a{99}){99}){99}", "'((a{99}){99}){99}' is no pattern"),
+        ("name " * 2001, "'name name"),
+    ],
+)
+@pytest.mark.parametrize("service", ["tasks", "projects", "models", "queues"])
+def test_what_is_no_pattern_is_refused_by_name(
+    ann: Door, service: str, pattern: str, seen: str
+) -> None:
+    answer = ann.post(f"{service}.get_all", name=pattern)
+
+    meta = answer.json()["meta"]
+    assert (answer.status_code, meta["result_subcode"]) == (400, 800)
+    assert seen in meta["result_msg"]
+
+
+def test_half_a_character_is_found_by_nothing_and_no_pattern() -> None:
+    assert query.search("a.*b", "a\ud800b")
+    with pytest.raises(ApiError, match="is no pattern"):
+        query.search("\ud800", "a")
+
+
+def test_the_pattern_of_a_pipelines_numbered_runs_is_read(ann: Door) -> None:
+    tasks = [ann.task(name) for name in ("nightly #2 #1", "nightly #2", "nightly")]
+    ann.task("nightly too")
+
+    found = ann.call("tasks.get_all", name=r"^nightly( #[0-9]+)*$")["tasks"]
+
+    assert [one["id"] for one in found] == tasks[::-1]
 
 
 def test_escaped_signs_are_no_repetitions(ann: Door) -> None:

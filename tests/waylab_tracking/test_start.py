@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +119,25 @@ def test_a_state_of_the_first_version_is_upgraded(tmp_path: Path) -> None:
     assert found == [{**doc, "last_metrics": {}}]
     assert listed == [{"id": "t1", "name": "an old task"}]
     assert me == "u1"
+
+
+def test_tasks_that_wait_already_have_waited_since_they_came(tmp_path: Path) -> None:
+    path = tmp_path / "tracking.sqlite"
+    at_revision(path, "0004")
+    with closing(sqlite3.connect(path)) as old, old:
+        for task, added in (("a", "1970-01-01T00:01:00+00:00"), ("b", "1970-01-02")):
+            row = (task, "q", 1, added)
+            old.execute(
+                "insert into queue_entries (task, queue, place, added)"
+                " values (?, ?, ?, ?)",
+                row,
+            )
+
+    at_revision(path, "head")
+
+    with closing(sqlite3.connect(path)) as new:
+        rows = new.execute("select task, since from queue_entries order by task")
+        assert rows.fetchall() == [("a", 60.0), ("b", 86_400.0)]
 
 
 def test_rows_of_earlier_versions_become_chunks(tmp_path: Path) -> None:

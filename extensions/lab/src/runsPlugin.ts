@@ -8,6 +8,7 @@ import {
   MainAreaWidget,
   WidgetTracker
 } from '@jupyterlab/apputils';
+import { PageConfig } from '@jupyterlab/coreutils';
 import { IDocumentManager } from '@jupyterlab/docmanager';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
@@ -53,7 +54,11 @@ function activateRuns(
   const services = labServices(client, trans, commands, () =>
     sidebar.refresh()
   );
-  const sidebar = new RunsSidebar(model, services);
+  const sidebar = new RunsSidebar(
+    model,
+    services,
+    PageConfig.getOption('waylabNotice')
+  );
   const outputs = new OutputOpener(client, documents);
   const tracker = new WidgetTracker<MainAreaWidget<RunPanelBody>>({
     namespace: 'waylab-run'

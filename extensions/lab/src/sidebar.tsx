@@ -16,7 +16,8 @@ const LONGEST_MS = 20_000;
 export class RunsSidebar extends ReactWidget {
   constructor(
     private readonly model: RunListModel,
-    private readonly services: Services
+    private readonly services: Services,
+    private readonly notice: string
   ) {
     super();
     this.id = 'waylab-runs';
@@ -53,7 +54,17 @@ export class RunsSidebar extends ReactWidget {
   }
 
   protected override render(): JSX.Element {
-    return withServices(this.services, <RunsList model={this.model} />);
+    return withServices(
+      this.services,
+      <>
+        {this.notice && (
+          <p className="wl-Callout wl-Sidebar-notice" role="note">
+            {this.notice}
+          </p>
+        )}
+        <RunsList model={this.model} />
+      </>
+    );
   }
 
   private _setInterval(interval: number): void {

@@ -47,12 +47,12 @@ def run_row(run: Run) -> dict[str, Any]:
     }
 
 
-def run_details(run: Run, files_url: str, *, mine: bool) -> dict[str, Any]:
-    """Give all that the panel shows of a run; `mine` if the user may change it."""
+def run_details(run: Run, files_url: str, *, may_change: bool) -> dict[str, Any]:
+    """Give all that the panel shows of a run; `may_change` is whether to offer it."""
     verdict = run.verdict
     return {
         **run_row(run),
-        "mine": mine,
+        "may_change": may_change,
         "position": run.position,
         "parameters": [asdict(parameter) for parameter in run.parameters],
         "artifacts": [_artifact(artifact, files_url) for artifact in run.artifacts],

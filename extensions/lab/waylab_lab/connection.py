@@ -11,7 +11,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from waylab_clearml.client import Client
 from waylab_clearml.errors import CredentialsError
-from waylab_clearml.names import current_user
+from waylab_clearml.rights import Rights, rights
 from waylab_lab.settings import LabSettings
 
 P = ParamSpec("P")
@@ -32,7 +32,7 @@ class Connection:
         """Keep the settings; nothing is sent yet."""
         self.settings = settings
         self._clients: dict[float, Client] = {}
-        self._user: tuple[str, str] | None = None
+        self._rights: Rights | None = None
         self._lock = threading.Lock()
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="waylab")
 
@@ -85,8 +85,12 @@ class Connection:
                 self._clients[timeout_seconds] = client
             return self._clients[timeout_seconds]
 
+    async def rights(self) -> Rights:
+        """Give what the user as whom this lab acts may change."""
+        if self._rights is None:
+            self._rights = await self.glance(rights)
+        return self._rights
+
     async def user_id(self) -> str:
         """Give the id of the user as whom this lab acts."""
-        if self._user is None:
-            self._user = await self.glance(current_user)
-        return self._user[0]
+        return (await self.rights()).user_id

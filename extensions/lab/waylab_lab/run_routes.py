@@ -95,8 +95,10 @@ class RunHandler(WatchHandler):
         """Answer the run."""
         run = await self.connection.glance(runs.get_run, run_id)
         client = self.connection.client()
-        mine = run.owner_id == await self.connection.user_id()
-        self.finish(answers.run_details(run, client.credentials.files_url, mine=mine))
+        rights = await self.connection.rights()
+        may_change = rights.may_change(run.owner_id)
+        files_url = client.credentials.files_url
+        self.finish(answers.run_details(run, files_url, may_change=may_change))
 
 
 class LogHandler(WatchHandler):

@@ -18,18 +18,21 @@ class LabSettings:
     """Where the runs are, and where the starters lie.
 
     `credentials` is None where the lab has none; `credentials_problem` then says why
-    in one sentence. `starters` is a folder of notebooks (it need not exist).
+    in one sentence. `starters` is a folder of notebooks (it need not exist). `notice`
+    is a sentence that the lab shows.
     """
 
     credentials: Credentials | None
     starters: Path
     credentials_problem: str = field(default="")
+    notice: str = ""
 
     @classmethod
     def from_environ(cls, env: Mapping[str, str]) -> LabSettings:
-        """Read `CLEARML_*`, `WAYLAB_TEMPLATES` and `WAYLAB_NO_CLEARML`.
+        """Read `CLEARML_*` and `WAYLAB_TEMPLATES`, `_NO_CLEARML` and `_NOTICE`.
 
-        The last is a sentence of whoever starts the lab: why it has no credentials.
+        `WAYLAB_NO_CLEARML` is a sentence of whoever starts the lab: why it has no
+        credentials.
 
         Missing credentials are no error here: the lab works without, and its views
         tell what is missing.
@@ -38,8 +41,9 @@ class LabSettings:
             Path(sys.prefix) / "share" / "waylab" / "templates"
         )
         starters = Path(templates) / "notebooks"
+        notice = env.get("WAYLAB_NOTICE", "")
         try:
-            return cls(Credentials.from_environ(env), starters)
+            return cls(Credentials.from_environ(env), starters, notice=notice)
         except CredentialsError as error:
             problem = env.get("WAYLAB_NO_CLEARML") or str(error)
-            return cls(None, starters, problem)
+            return cls(None, starters, problem, notice)

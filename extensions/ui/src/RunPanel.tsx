@@ -110,7 +110,7 @@ function Header({
             {trans.__('Run again…')}
           </button>
         )}
-        {(live || run.state === 'queued') && run.mine && (
+        {(live || run.state === 'queued') && run.mayChange && (
           <button
             type="button"
             className="wl-Button wl-mod-warn"

@@ -185,7 +185,7 @@ const failure = object<Failure>({
 
 export const parseRunDetails = object<RunDetails>({
   ...runFields,
-  mine: flag,
+  mayChange: flag,
   position: nullable(number),
   parameters: listOf(runParameter),
   artifacts: listOf(artifact),

@@ -70,7 +70,8 @@ export interface Failure {
 }
 
 export interface RunDetails extends Run {
-  readonly mine: boolean;
+  /** Whether the server is likely to allow changes; it decides when asked. */
+  readonly mayChange: boolean;
   readonly position: number | null;
   readonly parameters: readonly RunParameter[];
   readonly artifacts: readonly Artifact[];

@@ -171,17 +171,19 @@ function times(lease) {
 function usage(shown) {
   const percent = shown.gpu_percent;
   if (percent === null && shown.memory_used_bytes === null) return el("div", { class: "gpus-usage gpus-quiet" }, "not measured");
-  const used = Math.round(percent ?? 0);
+  // The driver does not tell how busy a slice is: unknown is not idle.
+  const used = percent === null ? null : Math.round(percent);
   const memory = shown.memory_used_bytes === null ? "" : `${(shown.memory_used_bytes / GIB).toFixed(1)} GiB`;
   return el(
     "div",
     { class: "gpus-usage" },
-    el(
-      "div",
-      { class: "progress", role: "progressbar", "aria-label": "Utilisation", "aria-valuenow": used, "aria-valuemin": 0, "aria-valuemax": 100 },
-      Object.assign(el("div", { class: "progress-bar" }), { style: `width: ${used}%` }),
-    ),
-    el("span", { class: "gpus-quiet" }, `${used} % · ${memory}`),
+    used !== null &&
+      el(
+        "div",
+        { class: "progress", role: "progressbar", "aria-label": "Utilisation", "aria-valuenow": used, "aria-valuemin": 0, "aria-valuemax": 100 },
+        Object.assign(el("div", { class: "progress-bar" }), { style: `width: ${used}%` }),
+      ),
+    el("span", { class: "gpus-quiet", title: used === null ? "The driver does not tell how busy it is." : "" }, [used === null ? "\u2013 %" : `${used} %`, memory].filter(Boolean).join(" · ")),
   );
 }
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from waylab_tracking.database import credentials
-from waylab_tracking.errors import unauthorized
+from waylab_tracking.access import Role
+from waylab_tracking.database import credentials, users
+from waylab_tracking.errors import unauthorized, validation
 from waylab_tracking.identity import (
     JOB_TOKEN_SECONDS,
     TOKEN_SECONDS,
     make_credentials,
 )
 from waylab_tracking.registry import Call, Json, endpoint
+
+PEOPLES_ROLES = (Role.ADMIN.value, Role.USER.value)
 
 
 @endpoint("auth.login")
@@ -21,6 +24,27 @@ def login(call: Call) -> Json:
     asked = call.body.get("expiration_sec")
     seconds = min(asked, limit) if isinstance(asked, int) and asked > 0 else limit
     return {"token": call.identity.token(call.who, seconds)}
+
+
+@endpoint("auth.logout")
+def logout(_: Call) -> Json:
+    """Say goodbye: a token ends with its time, or with its key pair."""
+    return {}
+
+
+@endpoint("auth.edit_user")
+def edit_user(call: Call) -> Json:
+    """Give a user another role; the hub gives its own at the next sign-in."""
+    user, role = str(call.need("user")), str(call.need("role"))
+    row = call.db.execute(sa.select(users).where(users.c.id == user)).first()
+    if row is None or row.role not in PEOPLES_ROLES:
+        msg = f"{user!r} is no user whose role can be edited"
+        raise validation(msg)
+    if role not in PEOPLES_ROLES:
+        msg = f"field 'role': {role!r} is none of {', '.join(PEOPLES_ROLES)}"
+        raise validation(msg)
+    call.db.execute(users.update().where(users.c.id == user).values(role=role))
+    return {"updated": 1, "fields": {"role": role}}
 
 
 @endpoint("auth.create_credentials")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from waylab_tracking import journal, requests
+import time
+
+from waylab_tracking import journal, log_text, requests
 from waylab_tracking.registry import Call, Json, endpoint
 from waylab_tracking.services import documents
 from waylab_tracking.services.events import LOG
@@ -31,6 +33,25 @@ def get_task_log(call: Call) -> Json:
     events = [shown(task, row) for row in rows]
     total = journal.count(call.db, task)
     return {"events": events, "returned": len(events), "total": total}
+
+
+@endpoint("events.clear_task_log", takes=requests.LogText)
+def clear_task_log(call: Call) -> Json:
+    """Drop a task's lines, or with `threshold_sec` those that are older."""
+    task = str(documents.own_task(call)["id"])
+    seconds = call.body.get("threshold_sec")
+    before = (time.time() - seconds) * 1000 if seconds else None
+    return {"deleted": journal.drop(call.db, task, before)}
+
+
+@endpoint("events.download_task_log", takes=requests.LogText)
+def download_task_log(call: Call) -> Json:
+    """Give a task's lines as text; the answer has no envelope."""
+    return {
+        "task": documents.require_task(call.db, call.need("task")),
+        "kind": call.body.get("line_type") or "text",
+        "form": call.body.get("line_format") or log_text.FORMAT,
+    }
 
 
 def shown(task: str, row: journal.Shown) -> Json:

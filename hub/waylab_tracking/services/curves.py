@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from waylab_tracking import requests, series
+from waylab_tracking.errors import validation
 from waylab_tracking.registry import Call, Json, endpoint
 from waylab_tracking.services import documents
-from waylab_tracking.services.events import CACHE
+from waylab_tracking.services.events import CACHE, SCALAR
 
 MAX_POINTS = 6000
+RAW_BATCH = 10_000
+MAX_RAW_BATCH = 200_000
+MAX_DIGITS = 15
 CACHED_TASKS = 64
 
 
@@ -46,24 +51,66 @@ def multi_task_histogram(call: Call) -> Json:
     return answer
 
 
-@endpoint("events.scalar_metrics_iter_raw")
+@endpoint("events.scalar_metrics_iter_raw", takes=requests.RawSeries)
 def scalar_metrics_iter_raw(call: Call) -> Json:
-    """Give the points of one metric as they came."""
+    """Give the points of one metric, a variant after the other, in portions.
+
+    The `scroll_id` says where the next portion begins; the last one has none.
+    """
+    body = call.body
     task = documents.require_reporter(call, call.need("task"))
-    wanted = call.need("metric")
+    size = max(1, min(body.get("batch_size") or RAW_BATCH, MAX_RAW_BATCH))
+    key = str(body.get("key") or "iter")
+    wanted = _wanted(call.db, task, call.need("metric"))
+    total = sum(curve.count for curve in wanted)
+    start = _place(body.get("scroll_id"))
+    stop = min(start + size, total)
     variants: Json = {}
-    for curve in series.of_task(call.db, task):
-        if curve.metric != wanted.get("metric"):
-            continue
-        if not wanted.get("variants") or curve.variant in wanted["variants"]:
-            points = series.whole(call.db, curve)
-            found = variants.setdefault(curve.variant, {"iter": [], "y": []})
-            # Values without an iteration have one that is before all others.
-            start = 0 if curve.single else len(found["y"])
-            found["iter"][start:start] = points.iters
-            found["y"][start:start] = points.values
-    total = sum(len(curve["y"]) for curve in variants.values())
-    return {"variants": variants, "total": total, "returned": total, "scroll_id": None}
+    for curve, points in _portion(call.db, wanted, start, stop):
+        found = variants.setdefault(curve.variant, {key: [], "y": []})
+        found[key] += _across(points, key)
+        found["y"] += points.values
+    return {
+        "variants": variants,
+        "total": total if body.get("count_total") else None,
+        "returned": max(stop - start, 0),
+        "scroll_id": str(stop) if stop < total else None,
+    }
+
+
+@endpoint("events.get_scalar_metric_data", takes=requests.ScalarEvents)
+def get_scalar_metric_data(call: Call) -> Json:
+    """Give the points of a metric (of all without one) as events, in portions."""
+    body = call.body
+    task = documents.require_reporter(call, call.need("task"))
+    size = max(1, min(body.get("batch_size") or RAW_BATCH, MAX_RAW_BATCH))
+    every, metric = series.of_task(call.db, task), body.get("metric")
+    wanted = [one for one in every if not metric or one.metric == metric]
+    wanted.sort(key=lambda one: (one.metric, one.variant, not one.single))
+    start = _place(body.get("scroll_id"))
+    events = [
+        {
+            "type": SCALAR,
+            "task": task,
+            "metric": curve.metric,
+            "variant": curve.variant,
+            "iter": iteration,
+            "timestamp": moment,
+            "value": value,
+        }
+        for curve, points in _portion(call.db, wanted, start, start + size)
+        for iteration, moment, value in zip(
+            points.iters, points.times, points.values, strict=True
+        )
+    ]
+    total = sum(curve.count for curve in wanted)
+    more = not body.get("no_scroll") and start + len(events) < total
+    return {
+        "events": events,
+        "returned": len(events),
+        "total": total,
+        "scroll_id": str(start + len(events)) if more else None,
+    }
 
 
 @endpoint("events.get_task_single_value_metrics")
@@ -113,13 +160,52 @@ def _read(db: sa.Connection, task: str, key: str, samples: int) -> Json:
         if curve.single:
             continue
         points = series.thinned(db, curve, samples)
-        across = list(points.iters if key == "iter" else points.times)
         answer.setdefault(curve.metric, {})[curve.variant] = {
             "name": curve.variant,
-            "x": list(map(_moment, across)) if key == "iso_time" else across,
+            "x": _across(points, key),
             "y": list(points.values),
         }
     return answer
+
+
+def _wanted(db: sa.Connection, task: str, metric: Json) -> list[series.Curve]:
+    """Give the curves of a metric, those of a variant together."""
+    variants = metric.get("variants")
+    found = [
+        curve
+        for curve in series.of_task(db, task)
+        if curve.metric == metric["metric"]
+        and (not variants or curve.variant in variants)
+    ]
+    # Values without an iteration have one that is before all others.
+    return sorted(found, key=lambda curve: (curve.variant, not curve.single))
+
+
+def _portion(
+    db: sa.Connection, wanted: list[series.Curve], start: int, stop: int
+) -> Iterator[tuple[series.Curve, series.Points]]:
+    """Give what of curves, one after the other, lies between two places."""
+    skipped = 0
+    for curve in wanted:
+        low, high = max(start - skipped, 0), min(stop - skipped, curve.count)
+        skipped += curve.count
+        if low < high:
+            yield curve, series.stretch(db, curve, low, high)
+
+
+def _place(scroll: str | None) -> int:
+    if not scroll:
+        return 0
+    if not scroll.isdecimal() or len(scroll) > MAX_DIGITS:
+        msg = f"field 'scroll_id': {scroll[:100]!r} is none that this server gave"
+        raise validation(msg)
+    return int(scroll)
+
+
+def _across(points: series.Points, key: str) -> list[Any]:
+    if key == "iter":
+        return list(points.iters)
+    return list(map(_moment, points.times) if key == "iso_time" else points.times)
 
 
 def names(db: sa.Connection, task: str) -> list[tuple[str, str]]:

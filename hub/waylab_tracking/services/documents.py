@@ -11,18 +11,19 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from waylab_tracking import query, series
-from waylab_tracking.access import Role
+from waylab_tracking import query, series, sharing, sight
+from waylab_tracking.access import Kind
 from waylab_tracking.database import models, projects, tasks
 from waylab_tracking.errors import (
     ApiError,
     forbidden,
+    invalid_model,
     invalid_project,
     invalid_task,
     not_unique,
     validation,
 )
-from waylab_tracking.identity import COMPANY, Principal
+from waylab_tracking.identity import COMPANY
 from waylab_tracking.moment import new_id, now
 from waylab_tracking.registry import Call, Json
 
@@ -101,26 +102,29 @@ def require_reporter(call: Call, reporter: object) -> str:
 
 def own_task(call: Call, *, field: str = "task") -> Json:
     """Give a task that the caller may change (403 otherwise)."""
-    doc = get_task(call.db, call.need(field))
-    require_owner(call.who, doc)
+    task = call.need(field)
+    sight.require(call.db, call.who, Kind.TASK, [task])
+    doc = get_task(call.db, task)
+    require_writer(call, doc)
     return doc
 
 
 def own_model(call: Call) -> Json:
     """Give a model that the caller may change (403 otherwise)."""
-    doc = get_model(call.db, call.need("model"))
+    model = call.need("model")
+    sight.require(call.db, call.who, Kind.MODEL, [model])
+    doc = get_model(call.db, model)
     if not call.who.is_operator and doc["user"] != call.who.id:
         msg = f"model {doc['id']} belongs to another user"
         raise forbidden(msg)
     return doc
 
 
-def require_owner(who: Principal, task: Json) -> None:
-    """Let the owner, admins and agents through; a job only to its owner's tasks."""
-    if who.is_operator or who.role is Role.AGENT or task["user"] == who.id:
-        return
-    msg = f"task {task['id']} belongs to another user"
-    raise forbidden(msg)
+def require_writer(call: Call, doc: Json) -> None:
+    """Let who may change a task or a model through (403): agents, what they took."""
+    if not sight.may_change(call.db, call.who, doc["id"], doc["user"]):
+        msg = f"task {doc['id']} belongs to another user"
+        raise forbidden(msg)
 
 
 HEAD = (
@@ -142,6 +146,7 @@ HEAD = (
     "tags",
     "system_tags",
     "comment",
+    "company",
 )
 
 
@@ -178,7 +183,7 @@ def get_model(db: sa.Connection, model: object) -> Json:
     """Give a model's document (400/201 if there is none)."""
     doc = db.execute(sa.select(models.c.doc).where(models.c.id == model)).scalar()
     if doc is None:
-        raise ApiError(400, 201, f"Invalid model id: id={model}")
+        raise invalid_model(model)
     return dict(doc)
 
 
@@ -202,6 +207,7 @@ def get_project(db: sa.Connection, project: object) -> Json:
 
 def own_project(call: Call, project: object) -> Json:
     """Give a project that the caller may change (403 otherwise)."""
+    sight.require(call.db, call.who, Kind.PROJECT, [project])
     doc = get_project(call.db, project)
     if not call.who.is_operator and doc["user"] != call.who.id:
         msg = f"project {doc['name']} belongs to another user"
@@ -215,7 +221,8 @@ def create_project(call: Call, name: str, fields: Json) -> str:
     if len(name) < MIN_NAME:
         msg = f"the project name {name!r} is shorter than {MIN_NAME}"
         raise validation(msg)
-    if _project_id(call.db, name) is not None:
+    if (known := _project_id(call.db, name)) is not None:
+        _require_seen(call, known)
         msg = f"name={name}"
         raise not_unique(msg)
     parent = None
@@ -224,6 +231,7 @@ def create_project(call: Call, name: str, fields: Json) -> str:
         path = "/".join(parts[:depth])
         found = _project_id(call.db, path)
         if found is None:
+            _require_seen(call, parent)
             found = _insert_project(
                 call, path, parent, fields if depth == len(parts) else {}
             )
@@ -232,8 +240,10 @@ def create_project(call: Call, name: str, fields: Json) -> str:
 
 
 def ensure_project(call: Call, name: str) -> str:
-    """Give the id of a project, making it when needed."""
-    return _project_id(call.db, name) or create_project(call, name, {})
+    """Give the id of a project, making it when needed; 403 if it is hidden."""
+    found = _project_id(call.db, name)
+    _require_seen(call, found)
+    return found or create_project(call, name, {})
 
 
 def target_project(call: Call) -> str:
@@ -271,12 +281,14 @@ def find(body: Json, docs: Iterable[Json], *, in_order: bool = False) -> list[Js
 
     Documents that come in the wanted order are taken only as far as the page goes.
     """
+    query.check(body)
     found = (doc for doc in docs if query.matches(doc, body))
     order = body.get("order_by")
     ordered = in_order or not order
     shown = query.page(list(islice(found, query.end(body) if ordered else None)), body)
     if (ids := body.get("id")) and not body.get("order_by"):
-        shown.sort(key=lambda doc: ids.index(doc["id"]))
+        places = {one: place for place, one in enumerate(ids)}
+        shown.sort(key=lambda doc: places.get(doc["id"], len(places)))
     return shown
 
 
@@ -312,6 +324,15 @@ def md5(text: str) -> str:
     return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
+def _require_seen(call: Call, project: str | None) -> None:
+    """Refuse to put anything into a project that the caller does not see."""
+    try:
+        sight.require(call.db, call.who, Kind.PROJECT, [project])
+    except ApiError as error:
+        msg = "a project of that name is there, and you are not among its members"
+        raise forbidden(msg) from error
+
+
 def _project_id(db: sa.Connection, name: str) -> str | None:
     return db.execute(sa.select(projects.c.id).where(projects.c.name == name)).scalar()
 
@@ -332,5 +353,7 @@ def _insert_project(call: Call, name: str, parent: str | None, fields: Json) -> 
         "default_output_destination": fields.get("default_output_destination"),
         "parent": parent,
     }
-    call.db.execute(projects.insert().values(id=doc["id"], name=name, doc=doc))
+    scope = sharing.scope_of(call.db, parent)
+    row = {"id": doc["id"], "name": name, "doc": doc, "scope": scope}
+    call.db.execute(projects.insert().values(row))
     return str(doc["id"])

@@ -13,7 +13,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from waylab_tracking import journal, series
+from waylab_tracking import journal, series, sight
+from waylab_tracking.access import Kind
 from waylab_tracking.database import batches, reports
 from waylab_tracking.errors import ApiError
 from waylab_tracking.registry import Call, Json, endpoint
@@ -125,8 +126,10 @@ def _store(call: Call, events: list[Json]) -> tuple[int, list[ApiError]]:
         of_model = bool(group[0].get("model_event"))
         get = documents.get_model if of_model else documents.get_head
         try:
+            kind = Kind.MODEL if of_model else Kind.TASK
+            sight.require(call.db, call.who, kind, [task])
             head = get(call.db, task)
-            documents.require_owner(call.who, head)
+            documents.require_writer(call, head)
         except ApiError as error:
             errors += [error] * len(group)
             continue

@@ -5,13 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from waylab_tracking import requests
 from waylab_tracking.access import Role
-from waylab_tracking.errors import invalid_status
+from waylab_tracking.errors import invalid_status, validation
 from waylab_tracking.moment import now
 from waylab_tracking.registry import Call, Json, endpoint, for_each
-from waylab_tracking.services import documents, events, waiting
+from waylab_tracking.services import documents, events, removal, waiting
 
 ENQUEUED_FROM = ("created", "stopped", "failed")
+DEQUEUED_TO = ("created", "stopped", "failed")
 STARTED_FROM = ("created", "queued", "stopped", "failed", "in_progress")
 ENDED_FROM = {
     "completed": ("in_progress", "stopped", "created"),
@@ -45,10 +47,10 @@ def enqueue(call: Call) -> Json:
 @endpoint("tasks.enqueue_many")
 def enqueue_many(call: Call) -> Json:
     """Put several tasks at the end of a queue."""
-    return for_each(call, enqueue)
+    return for_each(call, _enqueue_one)
 
 
-@endpoint("tasks.dequeue")
+@endpoint("tasks.dequeue", takes=requests.Dequeue)
 def dequeue(call: Call) -> Json:
     """Take a waiting task out of its queue; it is a draft again."""
     doc = documents.own_task(call)
@@ -56,7 +58,11 @@ def dequeue(call: Call) -> Json:
         msg = f"task {doc['id']} is {doc['status']}, not queued"
         raise invalid_status(msg)
     removed = waiting.remove(call.db, doc["id"])
-    fields = _set_status(call, doc, call.body.get("new_status") or "created")
+    status = call.body.get("new_status") or "created"
+    if status not in DEQUEUED_TO:
+        msg = f"field 'new_status': {status!r} is none of {', '.join(DEQUEUED_TO)}"
+        raise validation(msg)
+    fields = _set_status(call, doc, status)
     doc["execution"]["queue"] = None
     documents.save_task(call.db, doc)
     return {"dequeued": removed, "updated": 1, "fields": fields}
@@ -98,13 +104,13 @@ def stop_many(call: Call) -> Json:
     return for_each(call, stop)
 
 
-@endpoint("tasks.dequeue_many")
+@endpoint("tasks.dequeue_many", takes=requests.Dequeue)
 def dequeue_many(call: Call) -> Json:
     """Take several waiting tasks out of their queues."""
     return for_each(call, dequeue)
 
 
-@endpoint("tasks.reset_many")
+@endpoint("tasks.reset_many", takes=requests.Removal)
 def reset_many(call: Call) -> Json:
     """Make several tasks drafts again."""
     return for_each(call, _reset_one)
@@ -160,14 +166,19 @@ def ping(call: Call) -> Json:
     return {}
 
 
-@endpoint("tasks.reset")
+@endpoint("tasks.reset", takes=requests.Removal)
 def reset(call: Call) -> Json:
-    """Make a task a draft again and drop what it produced."""
+    """Make a task a draft again and drop what it produced.
+
+    Its output models go as with `tasks.delete`; `clear_all` drops its inputs as well.
+    """
     doc = documents.own_task(call)
     if doc["status"] in ("published", "in_progress") and not call.body.get("force"):
         msg = f"task {doc['id']} is {doc['status']}: use force"
         raise invalid_status(msg)
     dequeued = waiting.remove(call.db, doc["id"])
+    dropped = removal.drop_output_models(call, doc)
+    urls = removal.files(call, doc, dropped)
     events.clear(call.db, doc["id"])
     fields = _set_status(call, doc, "created")
     for name in ("started", "completed", "published", "active_duration"):
@@ -181,8 +192,22 @@ def reset(call: Call) -> Json:
         for one in doc["execution"].get("artifacts") or []
         if one.get("mode") == "input"
     ]
+    if call.body.get("clear_all"):
+        doc["script"], doc["execution"] = {}, {"artifacts": [], "parameters": {}}
     documents.save_task(call.db, doc)
-    return {"updated": 1, "dequeued": {"removed": dequeued}, "fields": fields}
+    return {
+        "updated": 1,
+        "dequeued": {"removed": dequeued},
+        "deleted_models": len(dropped),
+        "fields": fields,
+        **urls,
+    }
+
+
+def _enqueue_one(call: Call) -> Json:
+    answer = enqueue(call)
+    names = ("updated", "fields")
+    return {"queued": True, **{name: answer[name] for name in names}}
 
 
 def _reset_one(call: Call) -> Json:

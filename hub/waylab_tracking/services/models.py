@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 import sqlalchemy as sa
 
-from waylab_tracking import requests
+from waylab_tracking import requests, sight
+from waylab_tracking.access import Kind
 from waylab_tracking.database import models
 from waylab_tracking.errors import ApiError
 from waylab_tracking.identity import COMPANY
 from waylab_tracking.moment import new_id, now
 from waylab_tracking.registry import Call, Json, endpoint, for_each
-from waylab_tracking.services import documents, events
+from waylab_tracking.services import documents, events, lifecycle
 from waylab_tracking.shapes import shaped
+
+logger = logging.getLogger(__name__)
 
 EDITABLE = (
     "name",
@@ -94,15 +98,20 @@ def get_by_task_id(call: Call) -> Json:
     """Give a task's last output model."""
     task = documents.get_task(call.db, call.need("task"))
     outputs = task["models"]["output"]
-    found = documents.get_model(call.db, outputs[-1]["model"]) if outputs else None
+    if not outputs:
+        return {"model": None}
+    last = outputs[-1]["model"]
+    sight.require(call.db, call.who, Kind.MODEL, [last])
+    found = documents.get_model(call.db, last)
     return {"model": found}
 
 
 @endpoint("models.get_all", "models.get_all_ex", takes=requests.Listing)
 def get_all(call: Call) -> Json:
     """List models, newest first unless ordered otherwise."""
+    seen = sight.models_seen(call.db, call.who)
     rows = call.db.execute(
-        sa.select(models.c.doc).order_by(models.c.created.desc())
+        sa.select(models.c.doc).where(seen).order_by(models.c.created.desc())
     ).scalars()
     docs = [dict(doc) for doc in rows]
     for name in ("task", "uri", "ready"):
@@ -119,7 +128,8 @@ def get_all(call: Call) -> Json:
 @endpoint("models.get_frameworks")
 def get_frameworks(call: Call) -> Json:
     """List the frameworks that models name."""
-    docs = call.db.execute(sa.select(models.c.doc)).scalars()
+    seen = sight.models_seen(call.db, call.who)
+    docs = call.db.execute(sa.select(models.c.doc).where(seen)).scalars()
     return {
         "frameworks": sorted({doc["framework"] for doc in docs if doc["framework"]})
     }
@@ -134,19 +144,37 @@ def edit(call: Call) -> Json:
     return {"updated": 1, "fields": changed}
 
 
-@endpoint("models.set_ready")
+@endpoint("models.set_ready", takes=requests.Publication)
 def set_ready(call: Call) -> Json:
-    """Publish a model."""
+    """Publish a model and, unless told otherwise, the task that made it."""
     doc = documents.own_model(call)
     doc["ready"] = True
     documents.save_model(call.db, doc)
-    return {"updated": 1}
+    return {"updated": 1, **_publish_task(call, doc)}
 
 
-@endpoint("models.publish_many")
+@endpoint("models.publish_many", takes=requests.Publication)
 def publish_many(call: Call) -> Json:
-    """Publish several models."""
-    return _many(call, lambda one: {"updated": bool(set_ready(one)["updated"])})
+    """Publish several models and, unless told otherwise, the tasks that made them."""
+
+    def publish(one: Call) -> Json:
+        wanted = {**one.body, "publish_task": one.body.get("publish_tasks")}
+        return {**set_ready(one.like(**wanted)), "updated": True}
+
+    return _many(call, publish)
+
+
+def _publish_task(call: Call, model: Json) -> Json:
+    """Publish the task of a model, if it has ended and is the caller's."""
+    if call.body.get("publish_task") is False or not model["task"]:
+        return {}
+    forced = bool(call.body.get("force_publish_task"))
+    try:
+        done = lifecycle.publish(call.like(task=model["task"], force=forced))
+    except ApiError as error:
+        logger.info("Model %s is published without its task: %s", model["id"], error)
+        return {}
+    return {"published_task": {"id": model["task"], "data": done}}
 
 
 @endpoint("models.delete_many")

@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from waylab_tracking import requests
+from waylab_tracking import requests, sight
 from waylab_tracking.database import models, projects, tasks
 from waylab_tracking.registry import Call, Json, endpoint
 from waylab_tracking.services import documents
@@ -58,9 +58,10 @@ def get_model_metadata_values(call: Call) -> Json:
 def get_project_tags(call: Call) -> Json:
     """List the tags that projects themselves carry."""
     wanted = call.body.get("projects")
+    seen = sight.projects_seen(call.db, call.who)
     docs = [
         doc
-        for doc in call.db.execute(sa.select(projects.c.doc)).scalars()
+        for doc in call.db.execute(sa.select(projects.c.doc).where(seen)).scalars()
         if not wanted or doc["id"] in wanted
     ]
     answer: Json = {"tags": sorted({tag for doc in docs for tag in doc["tags"] or ()})}
@@ -89,7 +90,7 @@ def validate_delete(call: Call) -> Json:
 
 def _docs(call: Call, table: sa.Table) -> Iterator[Json]:
     """Give the documents of the projects that are asked for, or of all."""
-    statement = sa.select(table.c.doc)
+    statement = sa.select(table.c.doc).where(sight.seen(call.db, call.who, table))
     wanted = call.body.get("projects") or []
     if one := call.body.get("project"):
         wanted = [documents.get_project(call.db, one)["id"], *wanted]

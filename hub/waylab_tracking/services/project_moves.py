@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
+from waylab_tracking import sharing
 from waylab_tracking.database import models, projects, tasks
 from waylab_tracking.errors import forbidden, validation
 from waylab_tracking.identity import COMPANY
@@ -24,6 +25,7 @@ def move(call: Call) -> Json:
         return {"moved": 0}
     rename(call, doc, name)
     save(call, doc)
+    sharing.rescope(call.db)
     return {"moved": moved}
 
 
@@ -53,18 +55,19 @@ def merge(call: Call) -> Json:
         rename(call, child, f"{into['name']}/{child['basename']}")
         save(call, child)
     call.db.execute(projects.delete().where(projects.c.id == doc["id"]))
+    sharing.rescope(call.db)
     return {"moved_entities": entities, "moved_projects": len(children)}
 
 
 @endpoint("projects.make_public")
 def make_public(call: Call) -> Json:
-    """Mark projects as everybody's."""
+    """Have everybody see projects, and those below that say nothing else."""
     return _set_company(call, "")
 
 
 @endpoint("projects.make_private")
 def make_private(call: Call) -> Json:
-    """Mark projects as this site's own."""
+    """Undo `make_public`: who sees the projects is as it was set before."""
     return _set_company(call, COMPANY)
 
 
@@ -97,4 +100,5 @@ def _set_company(call: Call, company: str) -> Json:
         doc = documents.own_project(call, one)
         doc["company"], doc["last_update"] = company, now()
         save(call, doc)
+    sharing.rescope(call.db)
     return {"updated": len(ids)}

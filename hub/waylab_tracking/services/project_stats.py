@@ -9,8 +9,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from waylab_tracking import sight
 from waylab_tracking.database import models, projects, tasks
-from waylab_tracking.registry import Json
+from waylab_tracking.registry import Call, Json
 
 STATES = (
     *("created", "queued", "in_progress", "stopped", "failed", "completed"),
@@ -19,7 +20,7 @@ STATES = (
 DAY = timedelta(days=1)
 
 
-def add(db: sa.Connection, docs: list[Json], body: Json) -> None:
+def add(call: Call, docs: list[Json], body: Json) -> None:
     """Add to projects what the request's flags ask for.
 
     `include_stats` counts what is in a project and in all below it,
@@ -28,27 +29,28 @@ def add(db: sa.Connection, docs: list[Json], body: Json) -> None:
     """
     ids = [doc["id"] for doc in docs]
     if body.get("include_stats"):
-        _add_stats(db, docs)
+        _add_stats(call, docs)
     if body.get("check_own_contents"):
         for table, field in ((tasks, "own_tasks"), (models, "own_models")):
-            counts = _counts(db, table, ids)
+            counts = _counts(call, table, ids)
             for doc in docs:
                 doc[field] = counts.get(doc["id"], 0)
     if body.get("include_dataset_stats"):
         for doc in docs:
-            doc["dataset_stats"] = _dataset(db, doc["id"])
+            doc["dataset_stats"] = _dataset(call, doc["id"])
 
 
-def _add_stats(db: sa.Connection, docs: list[Json]) -> None:
+def _add_stats(call: Call, docs: list[Json]) -> None:
     below: dict[str, list[Any]] = {doc["id"]: [] for doc in docs}
-    rows = db.execute(sa.select(projects.c.id, projects.c.name)).all()
+    seen = sight.projects_seen(call.db, call.who)
+    rows = call.db.execute(sa.select(projects.c.id, projects.c.name).where(seen)).all()
     for doc in docs:
         prefix = f"{doc['name']}/"
         below[doc["id"]] = [row for row in rows if row.name.startswith(prefix)]
     wanted = {one.id for some in below.values() for one in some} | set(below)
     heads: dict[str, list[Json]] = defaultdict(list)
-    mine = tasks.c.project.in_(wanted)
-    for project, head in db.execute(
+    mine = sa.and_(tasks.c.project.in_(wanted), sight.tasks_seen(call.db, call.who))
+    for project, head in call.db.execute(
         sa.select(tasks.c.project, tasks.c.head).where(mine)
     ):
         heads[project].append(head)
@@ -96,20 +98,22 @@ def _seconds(head: Json) -> int:
     return max(0, int(((ended or datetime.now(UTC)) - began).total_seconds()))
 
 
-def _counts(db: sa.Connection, table: sa.Table, ids: list[str]) -> dict[str, int]:
-    mine = table.c.project.in_(ids)
+def _counts(call: Call, table: sa.Table, ids: list[str]) -> dict[str, int]:
+    mine = sa.and_(table.c.project.in_(ids), sight.seen(call.db, call.who, table))
     counted = sa.select(table.c.project, sa.func.count()).where(mine)
-    return {row[0]: row[1] for row in db.execute(counted.group_by(table.c.project))}
+    return {
+        row[0]: row[1] for row in call.db.execute(counted.group_by(table.c.project))
+    }
 
 
-def _dataset(db: sa.Connection, project: str) -> Json:
+def _dataset(call: Call, project: str) -> Json:
     newest = (
         sa.select(tasks.c.doc)
-        .where(tasks.c.project == project)
+        .where(tasks.c.project == project, sight.tasks_seen(call.db, call.who))
         .order_by(tasks.c.created.desc())
         .limit(1)
     )
-    runtime = (db.execute(newest).scalar() or {}).get("runtime") or {}
+    runtime = (call.db.execute(newest).scalar() or {}).get("runtime") or {}
     return {
         "file_count": int(runtime.get("ds_file_count") or 0),
         "total_size": int(runtime.get("ds_total_size") or 0),

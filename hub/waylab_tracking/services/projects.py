@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from waylab_tracking import query, requests
+from waylab_tracking import query, requests, sharing, sight
 from waylab_tracking.database import curves, models, projects, tasks
-from waylab_tracking.errors import ApiError, not_unique, validation
+from waylab_tracking.errors import not_unique, validation
 from waylab_tracking.moment import now
 from waylab_tracking.registry import Call, Json, endpoint
 from waylab_tracking.services import documents, project_stats
@@ -24,7 +24,9 @@ def create(call: Call) -> Json:
 @endpoint("projects.get_all", "projects.get_all_ex", takes=requests.Listing)
 def get_all(call: Call) -> Json:
     """List projects; hidden ones only when asked for."""
-    docs = [dict(doc) for doc in call.db.execute(sa.select(projects.c.doc)).scalars()]
+    seen = sight.projects_seen(call.db, call.who)
+    rows = call.db.execute(sa.select(projects.c.doc).where(seen))
+    docs = [dict(doc) for doc in rows.scalars()]
     body = call.body
     if not body.get("search_hidden") and not body.get("id"):
         docs = [doc for doc in docs if "hidden" not in doc["system_tags"]]
@@ -33,7 +35,7 @@ def get_all(call: Call) -> Json:
         docs = [doc for doc in docs if doc["parent"] in above]
     docs.sort(key=lambda doc: str(doc["created"]), reverse=True)
     shown = documents.find(body, docs)
-    project_stats.add(call.db, shown, body)
+    project_stats.add(call, shown, body)
     fields = body.get("only_fields")
     return {"projects": [query.project(doc, fields) for doc in shown]}
 
@@ -55,6 +57,8 @@ def update(call: Call) -> Json:
         rename(call, doc, name)
     doc["last_update"] = now()
     save(call, doc)
+    if "name" in changed:
+        sharing.rescope(call.db)
     return {"updated": 1, "fields": changed}
 
 
@@ -87,22 +91,6 @@ def save(call: Call, doc: Json) -> None:
     )
 
 
-@endpoint("projects.delete")
-def delete(call: Call) -> Json:
-    """Delete a project, and those below it, that hold nothing."""
-    doc = documents.own_project(call, call.need("project"))
-    ids = documents.subprojects(call.db, [doc["id"]])
-    for table in (tasks, models):
-        held = call.db.execute(
-            sa.select(sa.func.count()).where(table.c.project.in_(ids))
-        ).scalar_one()
-        if held:
-            message = f"project {doc['name']} still holds {held} {table.name}"
-            raise ApiError(400, 402, message)
-    call.db.execute(projects.delete().where(projects.c.id.in_(ids)))
-    return {"deleted": len(ids), "disassociated_tasks": 0}
-
-
 @endpoint("projects.get_task_tags")
 def get_task_tags(call: Call) -> Json:
     """List the tags that tasks carry."""
@@ -118,13 +106,14 @@ def get_model_tags(call: Call) -> Json:
 @endpoint("projects.get_task_parents")
 def get_task_parents(call: Call) -> Json:
     """List the tasks that others name as their parents."""
-    statement = sa.select(tasks.c.head)
+    seen = sight.tasks_seen(call.db, call.who)
+    statement = sa.select(tasks.c.head).where(seen)
     if wanted := call.body.get("projects"):
         ids = documents.subprojects(call.db, list(wanted))
         statement = statement.where(tasks.c.project.in_(ids))
     parents = {head.get("parent") for head in call.db.execute(statement).scalars()}
     rows = call.db.execute(
-        sa.select(tasks.c.head).where(tasks.c.id.in_(parents - {None}))
+        sa.select(tasks.c.head).where(tasks.c.id.in_(parents - {None}), seen)
     )
     return {
         "parents": [
@@ -137,7 +126,8 @@ def get_task_parents(call: Call) -> Json:
 @endpoint("projects.get_unique_metric_variants")
 def get_unique_metric_variants(call: Call) -> Json:
     """List the curves that the tasks of a project have."""
-    statement = sa.select(curves.c.metric, curves.c.variant).distinct()
+    seen = sight.reporters_seen(call.db, call.who, curves.c.task)
+    statement = sa.select(curves.c.metric, curves.c.variant).where(seen).distinct()
     if wanted := call.body.get("project"):
         ids = documents.subprojects(call.db, [wanted])
         mine = sa.select(tasks.c.id).where(tasks.c.project.in_(ids))
@@ -165,7 +155,7 @@ def get_tags(call: Call) -> Json:
 
 
 def _tags(call: Call, table: sa.Table) -> Json:
-    statement = sa.select(table.c.doc)
+    statement = sa.select(table.c.doc).where(sight.seen(call.db, call.who, table))
     if wanted := call.body.get("projects"):
         ids = documents.subprojects(call.db, list(wanted))
         statement = statement.where(table.c.project.in_(ids))

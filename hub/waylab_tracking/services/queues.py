@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from waylab_tracking import requests
-from waylab_tracking.database import queues
+from waylab_tracking import query, requests, sight
+from waylab_tracking.database import queues, tasks
 from waylab_tracking.errors import (
     ApiError,
     invalid_status,
@@ -14,7 +14,7 @@ from waylab_tracking.errors import (
 from waylab_tracking.identity import COMPANY
 from waylab_tracking.moment import new_id, now
 from waylab_tracking.registry import Call, Json, endpoint
-from waylab_tracking.services import documents, lifecycle, waiting
+from waylab_tracking.services import claims, documents, lifecycle, waiting
 
 BUILT_IN = ("default", "services")
 LAST = 1 << 30
@@ -44,19 +44,21 @@ def create(call: Call) -> Json:
     return {"id": doc["id"]}
 
 
-@endpoint("queues.get_by_id")
+@endpoint("queues.get_by_id", takes=requests.Queues)
 def get_by_id(call: Call) -> Json:
-    """Give a queue with its entries in order."""
+    """Give a queue with its entries in order, `max_task_entries` at most."""
     queue = waiting.queue_by_id(call.db, call.need("queue"))
-    return {"queue": {**queue, "entries": waiting.in_order(call.db, queue["id"])}}
+    return {"queue": {**queue, "entries": _entries(call, queue["id"])}}
 
 
-@endpoint("queues.get_all", "queues.get_all_ex", takes=requests.Listing)
+@endpoint("queues.get_all", "queues.get_all_ex", takes=requests.Queues)
 def get_all(call: Call) -> Json:
-    """List queues with their entries in order."""
+    """List queues with their entries in order, `max_task_entries` each at most."""
     rows = call.db.execute(sa.select(queues.c.doc).order_by(queues.c.name)).scalars()
-    docs = [{**doc, "entries": waiting.in_order(call.db, doc["id"])} for doc in rows]
-    return documents.answer_list(call, docs, "queues")
+    found = documents.find(call.body, [dict(doc) for doc in rows])
+    docs = [{**doc, "entries": _entries(call, doc["id"])} for doc in found]
+    fields = call.body.get("only_fields")
+    return {"queues": [query.project(doc, fields) for doc in docs]}
 
 
 @endpoint("queues.get_default")
@@ -137,6 +139,7 @@ def get_next_task(call: Call) -> Json:
     if not line:
         return {}
     waiting.pop(call.db, line[0]["task"], queue["id"])
+    claims.note(call, line[0]["task"])
     return {"entry": line[0]}
 
 
@@ -144,7 +147,7 @@ def get_next_task(call: Call) -> Json:
 def peek_task(call: Call) -> Json:
     """Give the next task without taking it."""
     queue = waiting.queue_by_id(call.db, call.need("queue"))
-    line = waiting.in_order(call.db, queue["id"])
+    line = _entries(call, queue["id"])
     return {"task": line[0]["task"]} if line else {}
 
 
@@ -157,17 +160,20 @@ def add_task(call: Call) -> Json:
         msg = f"task {doc['id']} is {doc['status']}, not queued"
         raise invalid_status(msg)
     waiting.append(call.db, queue, doc["id"])
+    claims.note(call, doc["id"])  # Who gives a task back may still move it.
     doc["execution"]["queue"] = queue["id"]
     documents.save_task(call.db, doc)
     return {"added": 1}
 
 
-@endpoint("queues.remove_task")
+@endpoint("queues.remove_task", takes=requests.Dequeue)
 def remove_task(call: Call) -> Json:
     """Take one task out of a queue: of several callers one gets 1, the others 0."""
     queue = waiting.queue_by_id(call.db, call.need("queue"))
-    doc = documents.own_task(call)
+    doc = documents.get_task(call.db, call.need("task"))
     removed = waiting.remove(call.db, doc["id"], queue["id"])
+    if removed:
+        claims.note(call, doc["id"])
     if removed and call.body.get("update_task_status"):
         doc["status"] = "created"
         documents.save_task(call.db, doc)
@@ -196,6 +202,17 @@ def move_task_forward(call: Call) -> Json:
 def move_task_backward(call: Call) -> Json:
     """Move a task towards the end."""
     return _move(call, by=int(call.body.get("count") or 1))
+
+
+def _entries(call: Call, queue: str) -> list[Json]:
+    """Give the line as the caller sees it: others' hidden tasks are in it, unnamed."""
+    line = waiting.in_order(call.db, queue, call.body.get("max_task_entries"))
+    seen = sight.tasks_seen(call.db, call.who)
+    if not line or seen.compare(sa.true()):
+        return line
+    ids = tasks.c.id.in_([one["task"] for one in line])
+    known = set(call.db.execute(sa.select(tasks.c.id).where(ids, seen)).scalars())
+    return [one if one["task"] in known else {**one, "task": ""} for one in line]
 
 
 def _save(call: Call, doc: Json) -> None:

@@ -106,7 +106,7 @@ def delete_configuration(call: Call) -> Json:
     return {"deleted": 1}
 
 
-@endpoint("tasks.set_requirements")
+@endpoint("tasks.set_requirements", takes=requests.Requirements)
 def set_requirements(call: Call) -> Json:
     """Note the packages."""
     doc = documents.own_task(call)

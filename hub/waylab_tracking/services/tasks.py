@@ -8,17 +8,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from waylab_tracking import query, requests
-from waylab_tracking.database import (
-    models,
-    tasks,
-)
+from waylab_tracking import query, requests, sight
+from waylab_tracking.database import tasks
 from waylab_tracking.errors import invalid_status
 from waylab_tracking.identity import COMPANY
 from waylab_tracking.moment import new_id, now
 from waylab_tracking.narrowing import narrow
 from waylab_tracking.registry import Call, Json, endpoint, for_each
-from waylab_tracking.services import documents, events, waiting
+from waylab_tracking.services import documents
 from waylab_tracking.shapes import shaped
 
 EDITABLE = (
@@ -36,6 +33,11 @@ EDITABLE = (
     "runtime",
     "models",
     "output_dest",
+)
+# What a run is made of, unlike what is said of it.
+INPUTS = (
+    *("type", "script", "hyperparams", "configuration"),
+    *("execution", "container", "models", "output_dest"),
 )
 PIECE = 200
 SHARED = "shared"
@@ -74,7 +76,8 @@ def get_all(call: Call) -> Json:
         body["project"] = documents.subprojects(call.db, body["project"])
     light = query.names_used(body) <= LIGHT
     columns = [tasks.c.head] if light else [tasks.c.head, tasks.c.doc]
-    statement, in_order = narrow(sa.select(*columns), body)
+    seen = sight.tasks_seen(call.db, call.who)
+    statement, in_order = narrow(sa.select(*columns).where(seen), body)
     found = _candidates(call.db, body, statement, light=light)
     shown = documents.find(body, found, in_order=in_order)
     fields = body.get("only_fields")
@@ -88,14 +91,19 @@ def get_all(call: Call) -> Json:
 @endpoint("tasks.get_types")
 def get_types(call: Call) -> Json:
     """List the types that tasks have."""
-    heads = call.db.execute(sa.select(tasks.c.head)).scalars()
+    seen = sight.tasks_seen(call.db, call.who)
+    heads = call.db.execute(sa.select(tasks.c.head).where(seen)).scalars()
     return {"types": sorted({head["type"] for head in heads})}
 
 
 @endpoint("tasks.edit", "tasks.update", takes=requests.Parts)
 def edit(call: Call) -> Json:
-    """Replace whole fields of a task."""
+    """Replace whole fields of a task; inputs of what is no draft by `force` only."""
     doc = documents.own_task(call)
+    changes = [name for name in INPUTS if call.body.get(name) is not None]
+    if changes and doc["status"] != "created" and not call.body.get("force"):
+        msg = f"task {doc['id']} is {doc['status']}: {changes[0]} needs force"
+        raise invalid_status(msg)
     changed = _take_fields(call, doc)
     documents.save_task(call.db, doc)
     return {"updated": 1, "fields": changed}
@@ -123,7 +131,19 @@ def share(call: Call) -> Json:
     return {"changed": changed}
 
 
-@endpoint("tasks.clone")
+@endpoint("tasks.make_public")
+def make_public(call: Call) -> Json:
+    """Mark tasks as everybody's."""
+    return _set_company(call, "")
+
+
+@endpoint("tasks.make_private")
+def make_private(call: Call) -> Json:
+    """Mark tasks as this site's own."""
+    return _set_company(call, COMPANY)
+
+
+@endpoint("tasks.clone", takes=requests.Clone)
 def clone(call: Call) -> Json:
     """Make a draft of a task's inputs."""
     source = documents.get_task(call.db, call.need("task"))
@@ -136,25 +156,36 @@ def clone(call: Call) -> Json:
     doc["tags"] = list(body.get("new_task_tags") or source["tags"])
     doc["system_tags"] = list(body.get("new_task_system_tags") or [])
     doc["parent"] = body.get("new_task_parent") or source["id"]
-    doc["project"] = body.get("new_task_project") or source["project"]
-    if name := body.get("new_project_name"):
-        doc["project"] = documents.ensure_project(call, name)
+    doc["project"] = _project_of_clone(call) or source["project"]
     if "new_task_comment" in body:
         doc["comment"] = body["new_task_comment"] or ""
     for part in ("hyperparams", "configuration"):
         doc[part] |= shaped(part, body.get(f"new_task_{part}")) or {}
     container = shaped("container", body.get("new_task_container"))
     doc["container"] = container or doc["container"]
-    doc["models"]["input"] = list(source["models"]["input"])
+    given = {"input": body.get("new_task_input_models") or source["models"]["input"]}
+    doc["models"] |= shaped("models", given)
     doc["output"]["destination"] = source["output"].get("destination")
     doc["execution"]["artifacts"] = [
         one
         for one in source["execution"].get("artifacts") or []
         if one.get("mode") == "input"
     ]
+    overrides = shaped("execution", body.get("execution_overrides")) or {}
+    doc["execution"] |= {
+        name: value for name, value in overrides.items() if value is not None
+    }
     for own in ("waylab_live", "waylab_verdict"):  # An earlier run's, not an input.
         doc["configuration"].pop(own, None)
     return {"id": _insert(call, doc)}
+
+
+def _project_of_clone(call: Call) -> str | None:
+    if project := call.body.get("new_task_project"):
+        return str(documents.get_project(call.db, project)["id"])
+    if name := call.body.get("new_project_name"):
+        return documents.ensure_project(call, name)
+    return None
 
 
 @endpoint("tasks.move")
@@ -162,24 +193,10 @@ def move(call: Call) -> Json:
     """Move tasks to a project."""
     target = documents.target_project(call)
     for task in call.need("ids"):
-        doc = documents.get_task(call.db, task)
-        documents.require_owner(call.who, doc)
+        doc = documents.own_task(call.like(task=task))
         doc["project"] = target
         documents.save_task(call.db, doc)
     return {"project_id": target}
-
-
-@endpoint("tasks.delete")
-def delete(call: Call) -> Json:
-    """Delete a task and what it reported; files are the file server's affair."""
-    doc = documents.own_task(call)
-    return {"deleted": True, **_delete(call, doc)}
-
-
-@endpoint("tasks.delete_many")
-def delete_many(call: Call) -> Json:
-    """Delete several tasks."""
-    return for_each(call, delete)
 
 
 @endpoint("tasks.archive")
@@ -217,12 +234,20 @@ def _archive_each(call: Call, word: str, *, archived: bool) -> Json:
 def _set_archived(call: Call, field: str, *, archived: bool) -> int:
     wanted = call.need(field)
     for task in wanted:
-        doc = documents.get_task(call.db, task)
-        documents.require_owner(call.who, doc)
+        doc = documents.own_task(call.like(task=task))
         rest = [tag for tag in doc["system_tags"] if tag != "archived"]
         doc["system_tags"] = [*rest, "archived"] if archived else rest
         documents.save_task(call.db, doc)
     return len(wanted)
+
+
+def _set_company(call: Call, company: str) -> Json:
+    ids = call.need("ids")
+    for task in ids:
+        doc = documents.own_task(call.like(task=task))
+        doc["company"] = company
+        documents.save_task(call.db, doc)
+    return {"updated": len(ids)}
 
 
 def _fresh(call: Call) -> Json:
@@ -295,33 +320,6 @@ def _insert(call: Call, doc: Json) -> str:
         )
     )
     return str(doc["id"])
-
-
-def _delete(call: Call, doc: Json) -> Json:
-    task = doc["id"]
-    if doc["status"] in ("in_progress", "queued") and not call.body.get("force"):
-        msg = f"task {task} is {doc['status']}: stop it, or use force"
-        raise invalid_status(msg)
-    urls = {
-        "artifact_urls": [
-            one["uri"]
-            for one in doc["execution"].get("artifacts") or []
-            if one.get("uri")
-        ],
-        "event_urls": [],
-        "model_urls": [],
-    }
-    waiting.remove(call.db, task)
-    events.clear(call.db, task)
-    call.db.execute(tasks.delete().where(tasks.c.id == task))
-    children = call.db.execute(
-        sa.select(sa.func.count()).where(models.c.task == task)
-    ).scalar_one()
-    return {
-        "updated_children": 0,
-        "updated_models": children,
-        "urls": urls,
-    }
 
 
 def _candidates(

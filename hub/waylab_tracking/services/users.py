@@ -52,6 +52,12 @@ def get_preferences(_: Call) -> Json:
     return {"preferences": {}}
 
 
+@endpoint("users.get_vaults")
+def get_vaults(_: Call) -> Json:
+    """Nobody keeps settings on the server."""
+    return {"vaults": []}
+
+
 @endpoint("server.info")
 def server_info(_: Call) -> Json:
     """Tell the versions."""

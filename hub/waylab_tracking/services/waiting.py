@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
+from datetime import datetime
 
 import sqlalchemy as sa
 
-from waylab_tracking.database import entries, popped, queues, tasks, workers
+from waylab_tracking.database import claims, entries, popped, queues, tasks, workers
 from waylab_tracking.errors import ApiError, invalid_queue
 from waylab_tracking.moment import now
 from waylab_tracking.registry import Json
+from waylab_tracking.services import queue_figures
 
 LEASE_SECONDS = 60.0
 WORKER_SECONDS = 600.0
@@ -36,11 +38,10 @@ def default_queue(db: sa.Connection) -> str:
     return str(queue_by_name(db, "default")["id"])
 
 
-def in_order(db: sa.Connection, queue: str) -> list[Json]:
-    """Give a queue's entries, the next one first."""
-    rows = db.execute(
-        sa.select(entries).where(entries.c.queue == queue).order_by(entries.c.place)
-    )
+def in_order(db: sa.Connection, queue: str, most: int | None = None) -> list[Json]:
+    """Give a queue's entries (`most` of them), the next one first."""
+    mine = sa.select(entries).where(entries.c.queue == queue)
+    rows = db.execute(mine.order_by(entries.c.place).limit(most))
     return [{"task": row.task, "added": row.added} for row in rows]
 
 
@@ -48,14 +49,21 @@ def append(db: sa.Connection, queue: Json, task: str) -> None:
     """Put a task at the end (400/706 if it waits somewhere)."""
     refuse_if_waiting(db, task)
     db.execute(popped.delete().where(popped.c.task == task))
+    db.execute(claims.delete().where(claims.c.task == task))
     last = db.execute(
         sa.select(sa.func.max(entries.c.place)).where(entries.c.queue == queue["id"])
     ).scalar()
+    added = now()
     db.execute(
         entries.insert().values(
-            task=task, queue=queue["id"], place=(last or 0) + 1, added=now()
+            task=task,
+            queue=queue["id"],
+            place=(last or 0) + 1,
+            added=added,
+            since=datetime.fromisoformat(added).timestamp(),
         )
     )
+    queue_figures.record(db, queue["id"])
 
 
 def refuse_if_waiting(db: sa.Connection, task: str) -> None:
@@ -70,10 +78,12 @@ def refuse_if_waiting(db: sa.Connection, task: str) -> None:
 def remove(db: sa.Connection, task: str, queue: str | None = None) -> int:
     """Take a task out of its queue (or of this one only); give 1 or 0."""
     db.execute(popped.delete().where(popped.c.task == task))
-    statement = entries.delete().where(entries.c.task == task)
-    if queue is not None:
-        statement = statement.where(entries.c.queue == queue)
-    return int(db.execute(statement).rowcount)
+    mine = sa.select(entries.c.queue).where(entries.c.task == task)
+    where = db.execute(mine).scalar()
+    if where is None or (queue is not None and where != queue):
+        return 0
+    queue_figures.record(db, where)
+    return int(db.execute(entries.delete().where(entries.c.task == task)).rowcount)
 
 
 def pop(db: sa.Connection, task: str, queue: str) -> None:

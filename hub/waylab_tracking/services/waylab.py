@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import sqlalchemy as sa
 
+from waylab_tracking import requests, sharing, sight
 from waylab_tracking.access import Role
-from waylab_tracking.database import credentials, users
+from waylab_tracking.database import credentials, projects, users
 from waylab_tracking.errors import (
     forbidden,
     invalid_status,
@@ -13,6 +16,7 @@ from waylab_tracking.errors import (
     validation,
 )
 from waylab_tracking.identity import (
+    COMPANY,
     JOB_TOKEN_SECONDS,
     LIKE_ID,
     as_job,
@@ -26,9 +30,9 @@ from waylab_tracking.services import documents
 MAX_NAME = 200
 
 
-@endpoint("waylab.ensure_user")
+@endpoint("waylab.ensure_user", takes=requests.Member)
 def ensure_user(call: Call) -> Json:
-    """Make a user, or give the one of that name this role."""
+    """Make a user, or give the one of that name this role and these groups."""
     name = str(call.need("name"))
     try:
         role = Role(call.body.get("role") or "user")
@@ -43,6 +47,8 @@ def ensure_user(call: Call) -> Json:
         raise validation(msg)
     row = call.db.execute(sa.select(users).where(users.c.name == name)).first()
     if row is not None:
+        if (groups := call.body.get("groups")) is not None:
+            sharing.set_groups(call.db, row.id, groups)
         call.db.execute(
             users.update().where(users.c.id == row.id).values(role=role.value)
         )
@@ -53,6 +59,7 @@ def ensure_user(call: Call) -> Json:
             id=user, name=name, role=role.value, created=now(), active=True
         )
     )
+    sharing.set_groups(call.db, user, call.body.get("groups") or ())
     return {"id": user, "created": True}
 
 
@@ -64,6 +71,7 @@ def remove_user(call: Call) -> Json:
     if row is None:
         return {"removed": 0}
     call.db.execute(credentials.delete().where(credentials.c.user == row.id))
+    sharing.set_groups(call.db, row.id, ())
     # The row stays, under another name: tasks refer to it.
     call.db.execute(
         users.update()
@@ -71,6 +79,23 @@ def remove_user(call: Call) -> Json:
         .values(name=f"{name} (removed {row.id[:6]})", active=False)
     )
     return {"removed": 1}
+
+
+@endpoint("waylab.end_keys", takes=requests.OldKeys)
+def end_keys(call: Call) -> Json:
+    """Revoke a user's keys of so many seconds whose label begins so; some are kept."""
+    seconds = float(call.need("older_than_seconds"))
+    oldest = (datetime.now(UTC) - timedelta(seconds=seconds)).isoformat()
+    user = sa.select(users.c.id).where(users.c.name == call.need("user"))
+    done = call.db.execute(
+        credentials.delete().where(
+            credentials.c.user.in_(user),
+            credentials.c.label.startswith(call.need("label"), autoescape=True),
+            credentials.c.label.not_in(call.body.get("keep") or []),
+            credentials.c.created < oldest,
+        )
+    )
+    return {"revoked": done.rowcount}
 
 
 @endpoint("waylab.job_token")
@@ -93,3 +118,32 @@ def job_token(call: Call) -> Json:
         "user": {"id": owner.id, "name": owner.name},
         "expires_in": JOB_TOKEN_SECONDS,
     }
+
+
+@endpoint("waylab.get_sharing", takes=requests.Contents)
+def get_sharing(call: Call) -> Json:
+    """Tell who sees projects: those that are named, or all that the caller sees."""
+    seen = sight.projects_seen(call.db, call.who)
+    statement = sa.select(projects.c.doc).where(seen).order_by(projects.c.name)
+    if wanted := call.body.get("projects"):
+        statement = statement.where(projects.c.id.in_(wanted))
+    docs = call.db.execute(statement).scalars().all()
+    return {"projects": [sharing.told(call.db, doc) for doc in docs]}
+
+
+@endpoint("waylab.share_project", takes=requests.Membership)
+def share_project(call: Call) -> Json:
+    """Set who sees a project, and those below it that say nothing else.
+
+    What is below another's project that is not everybody's is shared by that one.
+    """
+    doc = documents.own_project(call, call.need("project"))
+    above = sharing.scope_of(call.db, doc.get("parent"))
+    if above is not None:
+        documents.own_project(call, above)
+    doc["company"] = COMPANY
+    members, groups = call.body.get("users") or (), call.body.get("groups") or ()
+    sharing.share(
+        call.db, doc, sharing.Visibility(call.need("visibility")), members, groups
+    )
+    return {"project": sharing.told(call.db, doc)}

@@ -3,33 +3,35 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
-from waylab_tracking import requests
-from waylab_tracking.database import queues, tasks, users, workers
+from waylab_tracking import query, sight, worker_requests
+from waylab_tracking.access import Role
+from waylab_tracking.database import tasks, workers
 from waylab_tracking.errors import ApiError
-from waylab_tracking.identity import COMPANY
 from waylab_tracking.moment import now
 from waylab_tracking.registry import Call, Json, endpoint
-from waylab_tracking.services import documents
+from waylab_tracking.services import documents, worker_figures, worker_view
 from waylab_tracking.services.waiting import WORKER_SECONDS
 
+LAST_SEEN_SECONDS = 3600.0
 
-@endpoint("workers.register", takes=requests.Report)
+
+@endpoint("workers.register", takes=worker_requests.Report)
 def register(call: Call) -> Json:
     """A worker has come."""
     worker = str(call.need("worker"))
+    timeout = call.body.get("timeout")
     doc = {
         "id": worker,
         "user": call.who.id,
         "register_time": now(),
-        "register_timeout": int(call.body.get("timeout") or WORKER_SECONDS),
+        "register_timeout": int(WORKER_SECONDS if timeout is None else timeout),
         "queues": list(call.body.get("queues") or []),
         "tags": list(call.body.get("tags") or []),
         "system_tags": list(call.body.get("system_tags") or []),
-        "ip": "",
+        "ip": call.address,
         "task": None,
         "runtime_properties": [],
     }
@@ -46,7 +48,7 @@ def unregister(call: Call) -> Json:
     return {}
 
 
-@endpoint("workers.status_report", takes=requests.Report)
+@endpoint("workers.status_report", takes=worker_requests.Report)
 def status_report(call: Call) -> Json:
     """A worker lives, and tells what it does and uses."""
     body = call.body
@@ -57,35 +59,49 @@ def status_report(call: Call) -> Json:
         register(call)
         doc = _get(call, worker)
     doc["task"] = body.get("task")
+    if call.who.role is Role.AGENT and not sight.holds(call.db, call.who, doc["task"]):
+        doc["task"] = None  # Another has it now.
     if doc["task"]:
         _note_worker(call.db, doc["task"], worker)
-    if body.get("queues") is not None:
-        doc["queues"] = list(body["queues"])
+    for name in ("queues", "tags", "system_tags"):
+        if body.get(name) is not None:
+            doc[name] = list(body[name])
     doc["queue"] = body.get("queue")
-    doc["machine_stats"] = body.get("machine_stats") or {}
+    doc["ip"] = call.address
+    stats = body.get("machine_stats") or {}
+    doc["machine_stats"] = stats
+    if doc["task"]:
+        doc["last_activity"] = now()
     _save(call.db, doc)
+    worker_figures.record(call.db, worker, stats, busy=bool(doc["task"]))
     return {}
 
 
-@endpoint("workers.get_all", takes=requests.Report)
+@endpoint("workers.get_all", takes=worker_requests.Workers)
 def get_all(call: Call) -> Json:
-    """List the workers that were heard of lately."""
-    oldest = time.time() - float(call.body.get("last_seen") or WORKER_SECONDS)
+    """List the workers whose time has not run out, with what they do."""
+    body = call.body
+    moment = time.time()
+    seen = body.get("last_seen")
+    oldest = moment - float(LAST_SEEN_SECONDS if seen is None else seen or moment)
     rows = call.db.execute(
         sa.select(workers).where(workers.c.last_seen >= oldest).order_by(workers.c.id)
     ).all()
-    pattern = call.body.get("worker_pattern")
-    prefix = str(pattern).removesuffix("*") if pattern else ""
+    prefix = str(body.get("worker_pattern") or "").removesuffix("*")
+    tags = {name: body.get(name) for name in query.TAGS}
+    shown = worker_view.Views(call)
     return {
         "workers": [
-            _shown(call.db, row.doc, row.last_seen)
+            shown.of(row.doc, row.last_seen)
             for row in rows
             if row.id.startswith(prefix)
+            and row.last_seen + row.doc["register_timeout"] >= moment
+            and query.matches(row.doc, tags)
         ]
     }
 
 
-@endpoint("workers.get_count")
+@endpoint("workers.get_count", takes=worker_requests.Workers)
 def get_count(call: Call) -> Json:
     """Count the workers."""
     return {"count": len(get_all(call)["workers"])}
@@ -98,7 +114,7 @@ def get_runtime_properties(call: Call) -> Json:
     return {"runtime_properties": doc.get("runtime_properties") or []}
 
 
-@endpoint("workers.set_runtime_properties", takes=requests.Properties)
+@endpoint("workers.set_runtime_properties", takes=worker_requests.Properties)
 def set_runtime_properties(call: Call) -> Json:
     """Set values on a worker."""
     doc = _get(call, call.need("worker"))
@@ -108,6 +124,28 @@ def set_runtime_properties(call: Call) -> Json:
     doc["runtime_properties"] = [*kept, *given]
     _save(call.db, doc)
     return {"added": [one["key"] for one in given], "removed": [], "errors": []}
+
+
+@endpoint("workers.cluster_report", takes=worker_requests.ClusterReport)
+def cluster_report(call: Call) -> Json:
+    """A worker tells of the cluster that it hands work out to."""
+    doc = _get(call, call.need("worker"))
+    told = ("key", "properties", "partial", "resource_groups", "timeout")
+    doc["cluster"] = {name: call.body.get(name) for name in told}
+    _save(call.db, doc)
+    return {}
+
+
+@endpoint("workers.cluster_unregister", takes=worker_requests.ClusterReport)
+def cluster_unregister(call: Call) -> Json:
+    """A cluster is no more: forget what its worker told of it."""
+    key = call.need("key")
+    for doc in call.db.execute(sa.select(workers.c.doc)).scalars().all():
+        if (doc.get("cluster") or {}).get("key") == key:
+            kept = {name: one for name, one in doc.items() if name != "cluster"}
+            mine = workers.update().where(workers.c.id == doc["id"])
+            call.db.execute(mine.values(doc=kept))
+    return {}
 
 
 def _note_worker(db: sa.Connection, task: str, worker: str) -> None:
@@ -131,43 +169,3 @@ def _get(call: Call, worker: object) -> Json:
 def _save(db: sa.Connection, doc: Json) -> None:
     db.execute(workers.delete().where(workers.c.id == doc["id"]))
     db.execute(workers.insert().values(id=doc["id"], last_seen=time.time(), doc=doc))
-
-
-def _shown(db: sa.Connection, doc: Json, last_seen: float) -> Json:
-    names = {
-        row.id: row.name
-        for row in db.execute(
-            sa.select(queues.c.id, queues.c.name).where(queues.c.id.in_(doc["queues"]))
-        )
-    }
-    user = db.execute(sa.select(users.c.name).where(users.c.id == doc["user"])).scalar()
-    seen = datetime.fromtimestamp(last_seen, UTC).isoformat()
-    shown = {
-        "id": doc["id"],
-        "user": {"id": doc["user"], "name": user or "system"},
-        "company": {"id": COMPANY, "name": COMPANY},
-        "ip": doc["ip"],
-        "register_time": doc["register_time"],
-        "last_activity_time": seen,
-        "last_report_time": seen,
-        # The SDK's optimizer reads names: ids alone end its report thread.
-        "queues": [
-            {"id": queue, "name": names[queue], "next_task": None, "num_tasks": 0}
-            for queue in doc["queues"]
-            if queue in names
-        ],
-        "tags": doc["tags"],
-        "system_tags": doc["system_tags"],
-    }
-    if doc.get("task"):
-        task = db.execute(
-            sa.select(tasks.c.head).where(tasks.c.id == doc["task"])
-        ).scalar()
-        if task is not None:
-            shown["task"] = {
-                "id": task["id"],
-                "name": task["name"],
-                "running_time": 0,
-                "last_iteration": task["last_iteration"],
-            }
-    return shown

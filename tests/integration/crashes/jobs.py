@@ -55,6 +55,22 @@ class JobSite:
         """
         return self._round(role, point)[0]
 
+    def refresh(self, role: str) -> None:
+        """Start a program anew."""
+        if role == "agent" and not self._has_ended(role):
+            self._agent.kill()
+        self._restart(role)
+
+    def mend(self) -> None:
+        """Start both programs anew, and wait until nothing is left of any job.
+
+        Raises:
+            NotConvergedError: something stays.
+        """
+        for role in ROLES:
+            self.refresh(role)
+        self._until(self._is_at_rest, CONVERGES_SECONDS, "it does not come to rest")
+
     def _round(self, role: str, point: str) -> tuple[Outcome, tuple[str, ...]]:
         rig = self.docker.rig
         self._jobs += 1
@@ -92,10 +108,12 @@ class JobSite:
 
     def _is_over(self, task: str) -> bool:
         """Whether the task has ended, and nothing of it is left anywhere."""
+        return self.docker.rig.task(task)["status"] in FINAL and self._is_at_rest()
+
+    def _is_at_rest(self) -> bool:
         state = self.docker.ledger.board.state()
         return (
-            self.docker.rig.task(task)["status"] in FINAL
-            and not state.leases
+            not state.leases
             and not state.line
             and not self.docker.containers()
             and not self.docker.ledger.releases()

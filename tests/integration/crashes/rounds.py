@@ -68,6 +68,24 @@ class CrashSite:
         """
         return self._round(operation, role, point)[0]
 
+    def refresh(self, role: str) -> None:
+        """Start a program anew."""
+        self._restart(role)
+
+    def mend(self) -> None:
+        """Start both programs anew, and end all labs.
+
+        Raises:
+            NotConvergedError: something stays.
+        """
+        try:
+            for role in ROLES:
+                self._restart(role)
+            self._clear()
+        except (httpx.HTTPError, OSError, AssertionError) as error:
+            msg = f"it does not come to rest: {error!r}"
+            raise NotConvergedError(msg) from error
+
     def _round(
         self, operation: str, role: str, point: str
     ) -> tuple[Outcome, tuple[str, ...]]:

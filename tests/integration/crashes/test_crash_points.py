@@ -1,28 +1,33 @@
 """Hub and board die at their crash points: everything converges.
 
 Here each state that a crash of hub or board can leave behind as a lab starts or ends
-comes once; `make soak SUITE=crashes` strikes before and after every commit and engine
-call, of grants and jobs too, in another order each time. The agent's engine calls are
-in tests/waylab_agent/test_containers.py, its requests to tracking and board in
-test_fault_points.py and test_leases.py there.
+comes once, and of the other points as many as there is time for, in an order of chance:
+the seed is printed, and `CRASH_SEED=… pytest …` strikes in the same order. `make soak
+SUITE=crashes` strikes before and after every commit and engine call, of grants and jobs
+too. The agent's engine calls are in tests/waylab_agent/test_containers.py, its requests
+to tracking and board in test_fault_points.py and test_leases.py there.
 """
 
 from __future__ import annotations
 
+import os
+import random
+import secrets
+import time
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
-from tests.integration.crashes.rounds import (
-    ROLES,
-    CrashSite,
-    Outcome,
-    crash_site,
-)
+from tests.integration.crashes.rounds import ROLES, CrashSite, crash_site
 from tests.integration.crashes.strikes import states
+from tests.integration.crashes.striking import Target, shuffled, strike
 
 from waylab_hub.testing import open_folder
 from waylab_rig.requirements import requirements
 from waylab_spawner.testing import NotHere, proxy_program
+
+MORE_SECONDS = 15.0
+"""For each operation and program, for points that leave no other state behind."""
 
 _missing = requirements()
 try:
@@ -45,23 +50,31 @@ def site() -> Iterator[CrashSite]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def seed() -> str:
+    return os.environ.get("CRASH_SEED") or secrets.token_hex(8)
+
+
 # A grant is a stop and a spawn; jobs take minutes: the soak strikes there too.
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize("operation", ["spawn", "stop"])
 def test_wherever_a_program_dies_all_agree_soon_after(
-    site: CrashSite, operation: str, role: str
+    site: CrashSite, seed: str, operation: str, role: str
 ) -> None:
-    points = states(site.points(operation, role))
+    print(f"CRASH_SEED={seed}")
+    dice = random.Random(f"{seed}, {operation}, {role}")  # noqa: S311 - repeatable.
+    points = site.points(operation, role)
+    of_states = states(points)
+    others = [one for one in points if one not in of_states]
+    target = Target(
+        partial(site.crash, operation, role), partial(site.refresh, role), site.mend
+    )
 
-    outcomes = [site.crash(operation, role, point) for point in points]
+    tally = strike(target, shuffled(dice, of_states))
+    ends = time.monotonic() + MORE_SECONDS
+    more = strike(
+        target, shuffled(dice, others), may_go_on=lambda: time.monotonic() < ends
+    )
 
-    judge(f"{operation}, {role}", outcomes)
-
-
-def judge(what: str, outcomes: list[Outcome]) -> None:
-    """Print what there was to see; most points must have been reached again."""
-    died = [outcome for outcome in outcomes if outcome.died]
-    slowest = max(outcome.seconds for outcome in died)
-    print(f"{what}: {len(died)} of {len(outcomes)} points, slowest {slowest:.1f} s")
-    # Some calls are made once in a process's life: they are points only by chance.
-    assert len(died) >= len(outcomes) * 3 / 4
+    print(f"{operation}, {role}: states: {tally}; others: {more}")
+    assert tally.findings() + more.wrong + more.missed == []

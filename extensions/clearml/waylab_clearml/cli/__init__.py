@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import typer
 
-OWN_VERBS = frozenset({"run", "runs", "queues", "credentials"})
+OWN_VERBS = frozenset({"run", "runs", "queues", "projects", "credentials"})
 COMMANDS = "waylab.commands"
 
 
@@ -29,7 +29,13 @@ def application(*, operator_verbs: bool = True) -> typer.Typer:
     """Build the command line, with the verbs of other parts or without."""
     import typer  # noqa: PLC0415 - everything here is imported when needed.
 
-    from waylab_clearml.cli import credentials, queues, run, runs  # noqa: PLC0415
+    from waylab_clearml.cli import (  # noqa: PLC0415
+        credentials,
+        projects,
+        queues,
+        run,
+        runs,
+    )
 
     app = typer.Typer(
         name="waylab",
@@ -42,6 +48,7 @@ def application(*, operator_verbs: bool = True) -> typer.Typer:
     app.callback()(_top)
     app.command("run")(run.run)
     app.add_typer(runs.app, name="runs")
+    app.add_typer(projects.app, name="projects")
     app.command("queues")(queues.queues)
     app.command("credentials")(credentials.credentials)
     if operator_verbs:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import typer
 
+from waylab_clearml.cli.output import print_json
 from waylab_clearml.client import Client
 from waylab_clearml.credentials import Credentials
 from waylab_clearml.errors import ClearMLError, CredentialsError
@@ -77,12 +78,18 @@ def _of_operator(secrets: Path) -> Credentials:
 
 
 @contextmanager
-def connected(user: str | None) -> Iterator[Client]:
-    """Give a client; an error ends the program with one sentence and status 1."""
+def connected(user: str | None, *, as_json: bool = False) -> Iterator[Client]:
+    """Give a client; an error ends the program with one sentence and status 1.
+
+    With `as_json` standard output gets `{"error": ...}` as well, as the operator's
+    verbs give it: a program that reads JSON reads of errors too.
+    """
     try:
         with Client(find_credentials(user)) as client:
             yield client
     except ClearMLError as error:
+        if as_json:
+            print_json({"error": str(error)})
         tell(f"waylab: {error}")
         raise typer.Exit(FAILED) from None
     except KeyboardInterrupt:

@@ -21,7 +21,7 @@ def credentials(as_json: Json = False, user: User = None) -> None:
     Use it with `eval "$(waylab credentials)"`. For another user (`--user`) a new key
     pair is made, which that user can see and revoke. The output is a secret.
     """
-    with connected(user) as client:
+    with connected(user, as_json=as_json) as client:
         found = client.credentials
         if user is not None:
             answer = client.call("auth.create_credentials", {"label": LABEL})

@@ -10,7 +10,7 @@ from waylab_clearml.queues import list_queues
 
 def queues(as_json: Json = False, user: User = None) -> None:
     """Show the queues: how many runs wait, and what is free for the next."""
-    with connected(user) as client:
+    with connected(user, as_json=as_json) as client:
         found = list_queues(client)
     if as_json:
         print_json(found)

@@ -68,7 +68,7 @@ def run(  # noqa: PLR0913, PLR0917 - one argument per option.
     user: User = None,
 ) -> None:
     """Run a notebook on a queue."""
-    with connected(user) as client:
+    with connected(user, as_json=as_json) as client:
         submitted = submit(
             client,
             Submission(

@@ -59,7 +59,7 @@ def list_(  # noqa: PLR0913, PLR0917 - one argument per option.
         page=page,
         page_size=page_size,
     )
-    with connected(user) as client:
+    with connected(user, as_json=as_json) as client:
         found = list_runs(client, query)
     if as_json:
         print_json(found)
@@ -87,7 +87,7 @@ def list_(  # noqa: PLR0913, PLR0917 - one argument per option.
 @app.command()
 def show(run_id: RunId, as_json: Json = False, user: User = None) -> None:
     """Show one run: state, parameters, files, and why it ended as it did."""
-    with connected(user) as client:
+    with connected(user, as_json=as_json) as client:
         run = get_run(client, resolve(client, run_id))
     if as_json:
         print_json(run)
@@ -129,7 +129,7 @@ def log(
     user: User = None,
 ) -> None:
     """Print a run's console."""
-    with connected(user) as client:
+    with connected(user, as_json=as_json) as client:
         full = resolve(client, run_id)
         if as_json:
             print_json(_all_lines(client, full))
@@ -142,7 +142,7 @@ def log(
 @app.command("abort")
 def abort_(run_id: RunId, as_json: Json = False, user: User = None) -> None:
     """Stop a run, or take it out of its queue."""
-    with connected(user) as client:
+    with connected(user, as_json=as_json) as client:
         run = abort(client, resolve(client, run_id))
     if as_json:
         print_json(run)
@@ -154,7 +154,7 @@ def abort_(run_id: RunId, as_json: Json = False, user: User = None) -> None:
 @app.command("open")
 def open_(run_id: RunId, as_json: Json = False, user: User = None) -> None:
     """Print the address of a run's page, and open it if this is a terminal."""
-    with connected(user) as client:
+    with connected(user, as_json=as_json) as client:
         run = get_run(client, resolve(client, run_id))
     if as_json:
         print_json({"id": run.id, "web_url": run.web_url})
@@ -179,7 +179,7 @@ def rerun_(  # noqa: PLR0913, PLR0917 - one argument per option.
     user: User = None,
 ) -> None:
     """Run the same notebook again, as it was, with edited parameters."""
-    with connected(user) as client:
+    with connected(user, as_json=as_json) as client:
         submitted = rerun(
             client,
             resolve(client, run_id),

@@ -1,0 +1,108 @@
+"""Who may read and write which file, and how much each user may keep."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import unquote
+
+import sqlalchemy as sa
+
+from waylab_tracking import sight
+from waylab_tracking.access import Role
+from waylab_tracking.database import files, projects, tasks
+from waylab_tracking.errors import ApiError, forbidden
+from waylab_tracking.identity import Principal
+from waylab_tracking.moment import now
+
+TASK_FOLDER = re.compile(r"\.([0-9a-f]{32})$")
+MIB = 1 << 20
+
+
+def may_read(db: sa.Connection, who: Principal, key: str) -> bool:
+    """Say whether somebody may read the file at a path."""
+    if who.is_operator:
+        return True
+    wanted = tasks.c.id.in_(_task_ids(key))
+    seen = sight.tasks_seen(db, who)
+    found = db.execute(sa.select(seen).select_from(tasks).where(wanted)).scalars().all()
+    if found:
+        return all(found)
+    owner = db.execute(sa.select(files.c.user).where(files.c.path == key)).scalar()
+    if owner == who.id:
+        return True
+    return _is_open(db, who, key)
+
+
+def check_write(db: sa.Connection, who: Principal, key: str) -> None:
+    """Refuse to write, replace or delete what is another's.
+
+    Raises:
+        ApiError: 403.
+    """
+    if who.is_operator:
+        return
+    of_tasks = sa.select(tasks.c.user).where(tasks.c.id.in_(_task_ids(key)))
+    found = db.execute(of_tasks).all()
+    if any(row.user != who.id for row in found):
+        msg = f"{key!r} is in the folder of another user's task"
+        raise forbidden(msg)
+    if found:
+        return
+    owner = db.execute(sa.select(files.c.user).where(files.c.path == key)).scalar()
+    if owner not in (who.id, None):
+        msg = f"{key!r} belongs to another user"
+        raise forbidden(msg)
+    if owner is None and not _is_open(db, who, key):
+        msg = f"{key!r} is in the folder of a project that you do not see"
+        raise forbidden(msg)
+
+
+def used_bytes(db: sa.Connection, who: Principal, but: str) -> int:
+    """Give what somebody keeps here beside the file at one path."""
+    mine = sa.and_(files.c.user == who.id, files.c.path != but)
+    total = sa.select(sa.func.sum(files.c.size_bytes)).where(mine)
+    return int(db.execute(total).scalar() or 0)
+
+
+def require_room(who: Principal, used: int, size: int, quota: int) -> None:
+    """Refuse what would be over somebody's quota; 0 is none.
+
+    Raises:
+        ApiError: 507, with the figures and the remedy.
+    """
+    if not quota or who.role is Role.SYSTEM or used + size <= quota:
+        return
+    msg = (
+        f"{who.name} keeps {used / MIB:.1f} MiB of files here, and each user may keep "
+        f"{quota / MIB:.1f} MiB: {size / MIB:.1f} MiB more do not fit. Delete runs, "
+        "datasets or models that you no longer need, or ask an admin for a larger "
+        "files_quota_gib of the site."
+    )
+    raise ApiError(507, 0, msg)
+
+
+def note(db: sa.Connection, who: Principal, key: str, size: int, quota: int) -> None:
+    """Note whose a file is, if it has room.
+
+    Raises:
+        ApiError: 507 over the quota.
+    """
+    require_room(who, used_bytes(db, who, key) if quota else 0, size, quota)
+    db.execute(files.delete().where(files.c.path == key))
+    row = {"path": key, "user": who.id, "size_bytes": size, "created": now()}
+    db.execute(files.insert().values(row))
+
+
+def _task_ids(key: str) -> list[str]:
+    return [found[1] for part in key.split("/") if (found := TASK_FOLDER.search(part))]
+
+
+def _is_open(db: sa.Connection, who: Principal, key: str) -> bool:
+    """Say whether the project whose name a path begins with, if any, is seen."""
+    parts = unquote(key).split("/")
+    names = ["/".join(parts[:depth]) for depth in range(1, len(parts) + 1)]
+    seen = sight.projects_seen(db, who)
+    length = sa.func.length(projects.c.name)
+    nearest = sa.select(seen).select_from(projects).where(projects.c.name.in_(names))
+    found = db.execute(nearest.order_by(length.desc()).limit(1)).scalar()
+    return found is None or bool(found)
