@@ -1,24 +1,23 @@
 from __future__ import annotations
 
+import importlib
 import json
+from typing import Any
 
-import nbformat
 import pytest
-from nbformat.v4 import (
-    new_code_cell,
-    new_markdown_cell,
-    new_notebook,
-    new_output,
-    new_raw_cell,
-)
 
 from waylab_runner.json_text import json_bytes, notebook_bytes
+
+nbformat: Any = importlib.import_module("nbformat")
+v4: Any = importlib.import_module("nbformat.v4")
 
 
 def test_a_notebook_is_written_as_nbformat_writes_it() -> None:
     outputs = [
-        new_output("stream", name="stderr", text='lines\n"\\\x1b[31m\u2028ü😀\n\x7f'),
-        new_output(
+        v4.new_output(
+            "stream", name="stderr", text='lines\n"\\\x1b[31m\u2028ü😀\n\x7f'
+        ),
+        v4.new_output(
             "display_data",
             {
                 "text/html": "<b>\n</b>",
@@ -27,12 +26,14 @@ def test_a_notebook_is_written_as_nbformat_writes_it() -> None:
             },
             metadata={"z": 1, "image/png": {"width": 10}},
         ),
-        new_output("error", ename="E", evalue="why", traceback=["one\ntwo", "three"]),
+        v4.new_output(
+            "error", ename="E", evalue="why", traceback=["one\ntwo", "three"]
+        ),
     ]
-    code = new_code_cell("a\nb", outputs=outputs, execution_count=3)
-    attached = new_markdown_cell("# é", attachments={"a.png": {"image/png": "iV=="}})
-    notebook = new_notebook(
-        cells=[code, attached, new_raw_cell("raw"), new_code_cell("")],
+    code = v4.new_code_cell("a\nb", outputs=outputs, execution_count=3)
+    attached = v4.new_markdown_cell("# é", attachments={"a.png": {"image/png": "iV=="}})
+    notebook = v4.new_notebook(
+        cells=[code, attached, v4.new_raw_cell("raw"), v4.new_code_cell("")],
         metadata={"widgets": {"z": [], "a": [{}]}, "signature": "gone"},
     )
     assert notebook_bytes(notebook) == nbformat.writes(notebook).encode()

@@ -1,32 +1,29 @@
 from __future__ import annotations
 
+import importlib
+from typing import Any
+
 import pytest
 from bs4 import BeautifulSoup
-from nbformat import NotebookNode
-from nbformat.v4 import (
-    new_code_cell,
-    new_markdown_cell,
-    new_notebook,
-    new_output,
-    new_raw_cell,
-)
 
 from waylab_runner.page import Page
+
+v4: Any = importlib.import_module("nbformat.v4")
 
 VIEW = "application/vnd.jupyter.widget-view+json"
 STATE = "application/vnd.jupyter.widget-state+json"
 
 
-def shown(**data: str) -> NotebookNode:
+def shown(**data: str) -> Any:
     named = {kind.replace("_", "/"): value for kind, value in data.items()}
-    return new_code_cell("1", outputs=[new_output("display_data", named)])
+    return v4.new_code_cell("1", outputs=[v4.new_output("display_data", named)])
 
 
 def test_cells_stand_in_the_order_of_the_notebook_whatever_came_first() -> None:
-    page = Page(new_notebook(), "a title")
-    page.put({2: new_code_cell("third_one"), 0: new_markdown_cell("first *one*")})
-    page.put({1: new_raw_cell("second one"), 3: new_code_cell("replaced")})
-    page.put({3: new_code_cell("fourth_one")})
+    page = Page(v4.new_notebook(), "a title")
+    page.put({2: v4.new_code_cell("third_one"), 0: v4.new_markdown_cell("first *one*")})
+    page.put({1: v4.new_raw_cell("second one"), 3: v4.new_code_cell("replaced")})
+    page.put({3: v4.new_code_cell("fourth_one")})
     soup = BeautifulSoup(page.text(), "html.parser")
     assert soup.main is not None
     words = [text for text in soup.main.stripped_strings if "one" in text]
@@ -36,15 +33,15 @@ def test_cells_stand_in_the_order_of_the_notebook_whatever_came_first() -> None:
 
 def test_a_page_is_the_same_in_pieces_and_at_once() -> None:
     cells = [
-        new_markdown_cell("# Title\nwords $x^2$"),
-        new_code_cell("%matplotlib inline\nx = 1", execution_count=1),
+        v4.new_markdown_cell("# Title\nwords $x^2$"),
+        v4.new_code_cell("%matplotlib inline\nx = 1", execution_count=1),
         shown(text_html="<table><tr><td>cell</td></tr></table>"),
         shown(image_png="iVBORw0="),
         shown(text_latex="$y$"),
     ]
-    at_once = Page(new_notebook(), "a title")
+    at_once = Page(v4.new_notebook(), "a title")
     at_once.put(dict(enumerate(cells)))
-    pieces = Page(new_notebook(), "a title")
+    pieces = Page(v4.new_notebook(), "a title")
     for place, cell in enumerate(cells):
         pieces.put({place: cell})
     assert pieces.text() == at_once.text()
@@ -67,16 +64,16 @@ def test_a_page_is_the_same_in_pieces_and_at_once() -> None:
     ],
 )
 def test_no_cell_can_reach_beyond_itself(hostile: str) -> None:
-    page = Page(new_notebook(), "a title")
+    page = Page(v4.new_notebook(), "a title")
     cells = [
-        new_markdown_cell(hostile),
-        new_raw_cell(hostile),
-        new_raw_cell(hostile, metadata={"raw_mimetype": "text/html"}),
-        new_code_cell(hostile),
-        new_code_cell("1", outputs=[new_output("stream", text=hostile)]),
-        new_code_cell(
+        v4.new_markdown_cell(hostile),
+        v4.new_raw_cell(hostile),
+        v4.new_raw_cell(hostile, metadata={"raw_mimetype": "text/html"}),
+        v4.new_code_cell(hostile),
+        v4.new_code_cell("1", outputs=[v4.new_output("stream", text=hostile)]),
+        v4.new_code_cell(
             "1",
-            outputs=[new_output("error", ename="E", evalue="", traceback=[hostile])],
+            outputs=[v4.new_output("error", ename="E", evalue="", traceback=[hostile])],
         ),
         *(
             shown(**{kind: hostile})
@@ -93,7 +90,7 @@ def test_no_cell_can_reach_beyond_itself(hostile: str) -> None:
         ),
     ]
     page.put(dict(enumerate(cells)))
-    page.put({len(cells): new_code_cell("the_last")})
+    page.put({len(cells): v4.new_code_cell("the_last")})
     soup = BeautifulSoup(page.text(), "html.parser")
     assert soup.find_all("script") == []
     assert [tag for tag in soup.find_all() if "onclick" in tag.attrs] == []
@@ -105,9 +102,9 @@ def test_no_cell_can_reach_beyond_itself(hostile: str) -> None:
 def test_a_widget_shows_as_its_text() -> None:
     view = {VIEW: {"model_id": "m1"}, "text/plain": "IntSlider(value=7)"}
     state = {"state": {"m1": {"model_name": "IntSliderModel"}}}
-    notebook = new_notebook(metadata={"widgets": {STATE: state}})
+    notebook = v4.new_notebook(metadata={"widgets": {STATE: state}})
     page = Page(notebook, "a title")
-    page.put({0: new_code_cell("1", outputs=[new_output("display_data", view)])})
+    page.put({0: v4.new_code_cell("1", outputs=[v4.new_output("display_data", view)])})
     soup = BeautifulSoup(page.text(), "html.parser")
     assert "IntSlider(value=7)" in soup.get_text()
     assert soup.find_all("script") == []

@@ -1,27 +1,24 @@
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
-from nbformat import NotebookNode
-from nbformat.v4 import (
-    new_code_cell,
-    new_markdown_cell,
-    new_notebook,
-    new_output,
-)
 
 from waylab_runner.errors import PageError
 from waylab_runner.page_process import PageProcess
 
+v4: Any = importlib.import_module("nbformat.v4")
 
-def printing(text: str) -> NotebookNode:
-    return new_code_cell("1", outputs=[new_output("stream", text=text)])
+
+def printing(text: str) -> Any:
+    return v4.new_code_cell("1", outputs=[v4.new_output("stream", text=text)])
 
 
 def test_the_page_shows_what_the_notebook_printed(tmp_path: Path) -> None:
-    notebook = new_notebook(cells=[printing("naïve \ud800 text")])
+    notebook = v4.new_notebook(cells=[printing("naïve \ud800 text")])
     maker = PageProcess(tmp_path, notebook, "a title")
     try:
         page = maker.finish(notebook).decode("utf-8")
@@ -33,8 +30,8 @@ def test_the_page_shows_what_the_notebook_printed(tmp_path: Path) -> None:
 
 
 def test_the_page_shows_the_notebook_as_it_is_at_the_end(tmp_path: Path) -> None:
-    cells = [new_markdown_cell("*words*"), printing(""), printing(""), printing("")]
-    notebook = new_notebook(cells=cells)
+    cells = [v4.new_markdown_cell("*words*"), printing(""), printing(""), printing("")]
+    notebook = v4.new_notebook(cells=cells)
     maker = PageProcess(tmp_path, notebook, "a title")
     try:
         maker.cell_finished(1, printing("an early state"), well=True)
@@ -56,7 +53,7 @@ def test_the_page_shows_the_notebook_as_it_is_at_the_end(tmp_path: Path) -> None
 def test_a_cell_that_cannot_be_shown_gives_an_error_and_not_a_page(
     tmp_path: Path,
 ) -> None:
-    notebook = new_notebook(cells=[printing("")])
+    notebook = v4.new_notebook(cells=[printing("")])
     maker = PageProcess(tmp_path, notebook, "a title")
     notebook.cells[0].outputs[0].text = 7
     try:
@@ -68,7 +65,7 @@ def test_a_cell_that_cannot_be_shown_gives_an_error_and_not_a_page(
 
 def test_a_process_that_was_never_asked_leaves_nothing(tmp_path: Path) -> None:
     before = set(psutil.Process().children())
-    maker = PageProcess(tmp_path, new_notebook(), "a title")
+    maker = PageProcess(tmp_path, v4.new_notebook(), "a title")
     assert set(psutil.Process().children()) > before
 
     maker.end()
