@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from waylab_board.errors import HubAway, HubRefuses
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from waylab_board.board import Board
 
 APART_SECONDS = 5.0
+ENDS_WITHIN = timedelta(minutes=2)
+"""Time for the slowest proper end: a job's grace, then a kill, then a look."""
 _ENDED = frozenset({"exited", "dead"})
 
 
@@ -55,6 +58,7 @@ async def _look(board: Board) -> list[str]:
     found = list(await board.books.read("check", lambda ledger, _: ledger.check()))
     snapshot = await board.books.snapshot()
     found += of_nodes(snapshot, board.reports)
+    found += of_ends(snapshot, datetime.now(UTC))
     if board.hub.is_set_up:
         try:
             found += of_labs(snapshot, await board.hub.labs())
@@ -113,6 +117,24 @@ def of_nodes(snapshot: Snapshot, reports: Mapping[str, NodeReport]) -> Iterator[
                     f"{', '.join(held.devices)}."
                 )
         yield from _unseen(snapshot, report)
+
+
+def of_ends(snapshot: Snapshot, now: datetime) -> Iterator[str]:
+    """Tell of leases that should have ended, or been found again, by now."""
+    up = {one.name for one in snapshot.nodes if one.state is not NodeState.DOWN}
+    for lease in snapshot.leases:
+        of_whom = f"{lease.request.holder} holds {lease.id}"
+        if lease.state is LeaseState.LOST and lease.node in up:
+            yield (
+                f"{lease.node}: {of_whom}, which is lost though the node answers: "
+                f"{lease.reason}"
+            )
+        elif lease.state is LeaseState.RELEASING and now - lease.since > ENDS_WITHIN:
+            minutes = (now - lease.since) // timedelta(minutes=1)
+            yield (
+                f"{lease.node}: {of_whom}, whose end was asked for more than {minutes} "
+                f"min ago ({lease.reason or 'no reason given'}) and is not proven."
+            )
 
 
 def of_labs(

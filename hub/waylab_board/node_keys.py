@@ -20,7 +20,8 @@ from waylab_site.state import write_private
 
 INVITATION_HOURS = 24
 _INVITED = "invited by "
-_ID = re.compile(r"^[0-9a-f]{16}$")
+_ID_DIGITS = 16
+_ID = re.compile(rf"^[0-9a-f]{{{_ID_DIGITS}}}$")
 
 
 @dataclass(frozen=True)
@@ -49,10 +50,18 @@ class NodeKeys:
         for path in (self._tokens, self._invitations):
             path.mkdir(parents=True, exist_ok=True, mode=0o700)
 
-    def invite(self, node: str, by: str, now: datetime) -> tuple[NodeKey, str]:
-        """Make an invitation for a node and give it with the one-time token."""
+    def invite(
+        self, node: str, by: str, now: datetime, key: str | None = None
+    ) -> tuple[NodeKey, str]:
+        """Make an invitation for a node and give it with the one-time token.
+
+        Of those that are asked for with the same `key` only the last one is good: an
+        answer that was lost leaves nothing behind.
+        """
         until = now + timedelta(hours=INVITATION_HOURS)
-        return self._make(self._invitations, node, by, now, until)
+        named = _hash(f"{by}\n{node}\n{key}")[:_ID_DIGITS]
+        id_ = _fresh_id() if key is None else named
+        return self._make(self._invitations, NodeKey(id_, node, by, now, until))
 
     def invited(self, invitation: str, now: datetime) -> str | None:
         """Give the node that an invitation is for; None if it is not good."""
@@ -76,7 +85,7 @@ class NodeKeys:
 
     def issue(self, node: str, by: str, now: datetime) -> tuple[NodeKey, str]:
         """Make a token for a node, without an invitation; its earlier ones end."""
-        made = self._make(self._tokens, node, by, now, None)
+        made = self._make(self._tokens, NodeKey(_fresh_id(), node, by, now))
         for old in self.tokens():
             if old.node == node and old.id != made[0].id:
                 self.revoke(old.id)
@@ -112,15 +121,7 @@ class NodeKeys:
             ended = True
         return ended
 
-    def _make(
-        self,
-        folder: Path,
-        node: str,
-        by: str,
-        now: datetime,
-        expires_at: datetime | None,
-    ) -> tuple[NodeKey, str]:
-        key = NodeKey(secrets.token_hex(8), node, by, now, expires_at)
+    def _make(self, folder: Path, key: NodeKey) -> tuple[NodeKey, str]:
         secret = secrets.token_urlsafe(32)
         stored = {**asdict(key), "sha256": _hash(secret)}
         write_private(folder / f"{key.id}.json", json.dumps(stored, default=str))
@@ -140,6 +141,10 @@ class NodeKeys:
         if stored is None or not hmac.compare_digest(stored["sha256"], _hash(secret)):
             return None
         return _key(stored)
+
+
+def _fresh_id() -> str:
+    return secrets.token_hex(_ID_DIGITS // 2)
 
 
 def _all(folder: Path) -> tuple[NodeKey, ...]:

@@ -41,11 +41,15 @@ class Fence(BaseModel):
 
 
 class Invitation(BaseModel):
-    """The node that may join."""
+    """The node that may join.
+
+    Of invitations that are sent with the same `key` only the last one is good.
+    """
 
     model_config = ConfigDict(extra="ignore")
 
     node: str = Field(max_length=64)
+    key: Annotated[str, Field(min_length=1, max_length=64)] | None = None
 
 
 @router.post("/nodes/{node}/report", response_model=Orders)
@@ -132,7 +136,8 @@ async def invite(body: Invitation, board: BoardDep, who: Admin) -> Response:
     if body.node not in names:
         msg = f"The site has no node {body.node!r}; there are: {', '.join(names)}."
         raise NotFound(msg)
-    key, token = board.node_keys.invite(body.node, who.name, datetime.now(UTC))
+    now = datetime.now(UTC)
+    key, token = board.node_keys.invite(body.node, who.name, now, body.key)
     url = board.settings.base_url
     command = f"waylab agent join {url} {token}"
     made = {**encode(key), "token": token, "url": url, "command": command}

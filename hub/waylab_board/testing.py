@@ -108,6 +108,7 @@ class RunningBoard:
                     return
             except httpx.TransportError:
                 time.sleep(_PAUSE_SECONDS)
+        self.kill()
         msg = f"The board did not start:\n{self.log}"
         raise RuntimeError(msg)
 

@@ -281,7 +281,7 @@ _TABLE: tuple[tuple[str, frozenset[Role], tuple[Need, ...], str], ...] = (
         "get_all get_count get_runtime_properties get_stats get_activity_report"
         " get_metric_keys",
     ),
-    ("workers", ADMINS, NOTHING, "cluster_unregister"),
+    ("workers", OPERATORS, NOTHING, "cluster_unregister"),
     (
         "workers",
         OPERATORS,

@@ -111,6 +111,29 @@ popped = sa.Table(  # Taken by `get_next_task` and not begun yet.
     sa.Column("queue", sa.String, nullable=False),
     sa.Column("until", sa.Double, nullable=False),
 )
+executions = sa.Table(  # Which execution of a task counts: see `executions`.
+    "executions",
+    metadata,
+    sa.Column("task", sa.String, primary_key=True),
+    sa.Column("id", sa.String, nullable=False),
+    sa.Column("queue", sa.String, nullable=False),
+    sa.Column("ours", sa.Boolean, nullable=False),
+    sa.Column("lost", sa.String),
+    sa.Column("losses", sa.Integer, nullable=False),
+)
+fences = sa.Table(  # Machines whose execution of a task was given up.
+    "fences",
+    metadata,
+    sa.Column("task", sa.String, primary_key=True),
+    sa.Column("host", sa.String, primary_key=True),
+)
+enqueue_keys = sa.Table(  # Under which keys tasks were enqueued lately.
+    "enqueue_keys",
+    metadata,
+    sa.Column("digest", sa.String, primary_key=True),
+    sa.Column("task", sa.String, nullable=False),
+    sa.Column("at", sa.Double, nullable=False, index=True),
+)
 batches = sa.Table(  # Batches of events that were stored lately.
     "batches",
     metadata,

@@ -119,7 +119,10 @@ def take(book: Book, lease_id: str, taker: str, now: datetime) -> Lease:
         if lease.taker == taker:
             return lease
         if _succeeds(book, taker, lease):
-            return book.put_lease(replace(lease, taker=taker))
+            taken = book.put_lease(replace(lease, taker=taker))
+            text = f"{taker} takes over from {lease.taker}, which is dead"
+            book.say(EventKind.LEASE_TAKEN_OVER, now, taken, text=text)
+            return taken
         msg = f"Lease {lease.id} was taken by another process ({lease.taker})."
         raise LeaseGone(msg)
     taken = replace(

@@ -1,10 +1,10 @@
 """Which devices a request gets: the tightest fit that keeps neighbours together.
 
-A request is served by one node. The devices of the least memory that will do come
-first, and nodes that the site calls large last; then the node on which the fewest
-matching devices stay free. Within a node devices come from as few groups as possible
-(NVLink neighbours; slices of one GPU), and from the smallest group that has enough, so
-that large groups stay whole.
+A request is served by one node. Nodes that the site calls large come last; then the
+devices of the least memory that will do come first, then those of the fewest groups,
+then the node on which the fewest matching devices stay free. Within a node devices come
+from as few groups as possible (NVLink neighbours; slices of one GPU), and from the
+smallest group that has enough, so that large groups stay whole.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def could_fit(selector: Selector, capacities: Iterable[Capacity]) -> bool:
 
 def place(selector: Selector, capacities: Iterable[Capacity]) -> Placement | None:
     """Choose devices that are free now, or None if no node has enough."""
-    best: tuple[tuple[bool, int, int, int, str], Placement] | None = None
+    best: tuple[tuple[bool, int, int, int, int, str], Placement] | None = None
     for capacity in capacities:
         matching = capacity.matching(selector)
         free = [one for one in matching if one.id in capacity.free]
@@ -84,6 +84,7 @@ def place(selector: Selector, capacities: Iterable[Capacity]) -> Placement | Non
         cost = (
             capacity.large,
             memory,
+            len({_group(one) for one in chosen}),
             len(free) - selector.count,
             len(matching),
             capacity.node,
@@ -143,8 +144,7 @@ def _choose(free: Sequence[Device], count: int) -> list[Device]:
 def _from_groups(free: Sequence[Device], count: int) -> list[Device]:
     groups: dict[str, list[Device]] = defaultdict(list)
     for device in free:
-        neighbours = device.parent or device.link_group
-        groups[neighbours or f"alone:{device.id}"].append(device)
+        groups[_group(device)].append(device)
     for group in groups.values():
         group.sort(key=_order)
     chosen: list[Device] = []
@@ -158,6 +158,11 @@ def _from_groups(free: Sequence[Device], count: int) -> list[Device]:
         )
         chosen += groups.pop(name)[:missing]
     return chosen
+
+
+def _group(device: Device) -> str:
+    """Name the neighbours of a device; one without any is alone."""
+    return device.parent or device.link_group or f"alone:{device.id}"
 
 
 def _order(device: Device) -> tuple[int, str]:

@@ -106,6 +106,8 @@ class EventKind(StrEnum):
     TICKET_CLOSED = "ticket-closed"
     LEASE_PENDING = "lease-pending"
     LEASE_GRANTED = "lease-granted"
+    LEASE_TAKEN_OVER = "lease-taken-over"
+    """Another process answers for it, as the one that took it is dead."""
     LEASE_ACTIVE = "lease-active"
     LEASE_RELEASING = "lease-releasing"
     LEASE_LOST = "lease-lost"

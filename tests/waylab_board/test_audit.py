@@ -9,7 +9,14 @@ from typing import Any
 import pytest
 from tests.waylab_ledger.site import Site, job, lab, two_nodes
 
-from waylab_board.audit import Tasks, of_labs, of_nodes, of_tasks
+from waylab_board.audit import (
+    ENDS_WITHIN,
+    Tasks,
+    of_ends,
+    of_labs,
+    of_nodes,
+    of_tasks,
+)
 from waylab_board.hub import HubLab
 from waylab_board.wants import Entry
 from waylab_ledger.ledger import Ledger
@@ -50,6 +57,7 @@ class Ground:
         shot = self.site.ledger.snapshot(self.site.now)
         return [
             *of_nodes(shot, self.reports),
+            *of_ends(shot, self.site.now),
             *of_labs(shot, self.labs),
             *of_tasks(shot, Tasks(self.queued, self.running, self.statuses)),
         ]
@@ -183,3 +191,25 @@ def test_a_task_of_a_foreign_worker_is_nobodys_business(ground: Ground) -> None:
     ground.running["t9"] = "elsewhere:0"
 
     assert ground.told() == []
+
+
+def test_an_end_that_is_not_proven_is_told_after_a_while(ground: Ground) -> None:
+    site = ground.site
+    site.ledger.releasing(ground.lab.id, "stopped", site.now)
+    before = site.now
+    ends = of_ends(site.ledger.snapshot(before), before + ENDS_WITHIN)
+    assert list(ends) == []
+    late = before + 2 * ENDS_WITHIN
+    [told] = of_ends(site.ledger.snapshot(before), late)
+    assert "(stopped) and is not proven" in told
+    assert str(ground.lab.request.holder) in told
+
+
+def test_a_lost_lease_on_a_node_that_answers_is_told(ground: Ground) -> None:
+    site = ground.site
+    site.ledger.lose(ground.lab.id, "its engine hangs", site.now)
+    [told] = of_ends(site.ledger.snapshot(site.now), site.now)
+    assert "lost though the node answers: its engine hangs" in told
+    site.pass_(100)
+    site.ledger.sweep(site.now)
+    assert list(of_ends(site.ledger.snapshot(site.now), site.now)) == []

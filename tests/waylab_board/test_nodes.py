@@ -197,6 +197,19 @@ def test_an_invitation_ends_after_a_day(board: RunningBoard) -> None:
     assert keys.join(token, now) is not None
 
 
+def test_of_invitations_with_the_same_key_the_last_one_is_good(
+    board: RunningBoard,
+) -> None:
+    wanted = {"node": "vision", "key": "retry"}
+    made = [board.call("POST", "/join-tokens", wanted).json() for _ in range(2)]
+    assert made[0]["id"] == made[1]["id"]
+    listed = board.call("GET", "/join-tokens").json()["invitations"]
+    assert [one["id"] for one in listed].count(made[0]["id"]) == 1
+    with pytest.raises(BoardForbids, match="spent"):
+        NodeBoard.join(board.url, made[0]["token"])
+    assert NodeBoard.join(board.url, made[1]["token"]).startswith("node-")
+
+
 def test_only_a_node_of_the_site_is_invited(board: RunningBoard) -> None:
     refused = board.call("POST", "/join-tokens", {"node": "mars"})
 

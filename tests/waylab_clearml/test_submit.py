@@ -26,12 +26,18 @@ class Failing(Client):
 
     breaks_at: str = ""
 
-    def call(self, endpoint: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+    def call(
+        self,
+        endpoint: str,
+        body: dict[str, Any] | None = None,
+        *,
+        execution: str = "",
+    ) -> dict[str, Any]:
         if endpoint == self.breaks_at:
             self.breaks_at = ""
             msg = "broken for the test"
             raise Unreachable(msg)
-        return super().call(endpoint, body)
+        return super().call(endpoint, body, execution=execution)
 
 
 def waiting_in(client: Client, queue: str, task_id: str) -> int:
@@ -186,7 +192,15 @@ def test_equal_notebooks_make_equal_bundles(
 def test_a_run_asks_for_gpus_and_its_repeat_does_too(
     ann: Client, notebook: Path
 ) -> None:
-    wish = Submission(notebook, "vision", gpus=2, gpu_model="A100")
+    wish = Submission(
+        notebook,
+        "vision",
+        gpus=2,
+        gpu_model="A100",
+        node="nlp",
+        gpu_min_memory_gib=40,
+        mig_profile="3g.40gb",
+    )
     first = submit(ann, wish).task_id
     again = runs.rerun(ann, first).task_id
 
@@ -200,7 +214,14 @@ def test_a_run_asks_for_gpus_and_its_repeat_does_too(
         for task in (first, again)
     ]
 
-    wanted = {"time_limit_seconds": "", "gpus": "2", "gpu_model": "A100"}
+    wanted = {
+        "time_limit_seconds": "",
+        "gpus": "2",
+        "gpu_model": "A100",
+        "node": "nlp",
+        "gpu_min_memory_gib": "40",
+        "mig_profile": "3g.40gb",
+    }
     assert asked == [wanted, wanted]
 
 
@@ -210,3 +231,18 @@ def test_a_number_of_gpus_that_nobody_has_is_refused(
 ) -> None:
     with pytest.raises(SubmitError, match=f"number of GPUs is {gpus}"):
         submit(ann, Submission(notebook, "vision", gpus=gpus))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        ({"gpu_min_memory_gib": -1}, "least memory of a GPU is -1 GiB"),
+        ({"mig_profile": "half"}, "'half' is no profile of a slice"),
+        ({"mig_profile": "1g.10gb", "gpus": 0}, "none can be a slice 1g.10gb"),
+    ],
+)
+def test_a_kind_of_gpu_that_cannot_be_is_refused(
+    ann: Client, notebook: Path, wanted: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(SubmitError, match=said):
+        submit(ann, Submission(notebook, "vision", **wanted))

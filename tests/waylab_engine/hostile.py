@@ -24,6 +24,9 @@ from waylab_engine.plan import ContainerPlan
 from waylab_engine.plans import Ground, Limits, Occupant, Program, Wish
 from waylab_ledger.values import Holder
 from waylab_site.model import Homes, HomesKind, Image, Profile, Share
+from waylab_spawner.errors import OptionsError
+from waylab_spawner.offers import NodePlace, Offers, PlaceKind
+from waylab_spawner.options import choose
 
 ROUND = 100_000
 GIB = 1024**3
@@ -88,6 +91,25 @@ _WANTED_IMAGES = (
     *("docker.io/waylab/torch:2", "waylab/llm:1", "evil/torch:2", "-v", "torch:2", " "),
     *("waylab/torch:2@sha256:" + "0" * 64, "TORCH", "../torch", "torch\0", "torch\n"),
 )
+_PROFILES = (
+    Profile(name="cpu", title="C", cpus=4, memory_gib=16),
+    Profile(name="some", title="S", cpus=4, memory_gib=16, gpus=1, max_gpus=3),
+    Profile(name="one", title="O", cpus=4, memory_gib=16, gpus=1, images=("base",)),
+)
+_OFFERS = Offers(
+    _PROFILES,
+    _IMAGES,
+    (NodePlace(node="vision", kind=PlaceKind.ENGINE, engine_url="unix:///v.sock"),),
+)
+_ODD_KEYS = (
+    *("privileged", "mounts", "volumes", "user", "command", "environment", "cap_add"),
+    *("devices", "network_mode", "host_config", "__class__", "profile ", "", "Image"),
+)
+_ODD: tuple[object, ...] = (
+    *(None, True, False, 0, -1, 2, 7, 10**30, 1.5, float("nan"), float("inf")),
+    *("", "2", "vision", "nlp", "../x", "a" * 300, "\0", "one\n", ["torch"], [], {}),
+    *({"$ref": "/"}, [GPUS[5]], ("torch",), b"torch"),
+)
 
 
 def run_round(folder: Path, dice: random.Random) -> Findings:
@@ -100,20 +122,28 @@ def run(dice: random.Random, count: int) -> Findings:
     """Plan so many wishes, and judge every plan."""
     findings = Findings()
     owners: dict[str, str] = {}
-    planned = 0
+    planned = {True: 0, False: 0}
     for number in range(count):
         wish = _Wished(dice)
         try:
             plan = wish.plan()
-        except (PlanError, ValueError) as refusal:
+        except (PlanError, OptionsError, ValueError) as refusal:
             if not str(refusal):
                 findings.wrong.append(f"{number}: {wish}: refused without a word")
             continue
-        planned += 1
+        planned[wish.is_lab] += 1
         wrong = [*_wrong(plan, wish), *_foreign(plan, wish, owners)]
         findings.wrong += [f"{number}: {wish}: {one}" for one in wrong]
-    findings.summary = f"{count} wishes, {planned} of them planned"
+    findings.summary = (
+        f"{count} wishes; planned: {planned[True]} labs, {planned[False]} jobs"
+    )
     return findings
+
+
+def counted(findings: Findings) -> tuple[int, int]:
+    """Give how many labs and jobs a run has planned."""
+    found = re.search(r"planned: (\d+) labs, (\d+) jobs", findings.summary)
+    return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
 class _Wished:
@@ -128,11 +158,15 @@ class _Wished:
         self.cdi = dice.random() < 0.3
         self.folders = dice.random() < 0.5
         self.arguments = "" if dice.random() < 0.2 else _arguments(dice)
+        self.options = _options(dice) if self.is_lab else {}
 
     def __str__(self) -> str:
         return repr(vars(self))
 
     def plan(self) -> ContainerPlan:
+        choice = choose(self.options, _OFFERS) if self.is_lab else None
+        if choice is not None:  # The ledger gives as many as were chosen.
+            self.gpus = GPUS[: choice.gpus]
         homes = Homes(kind=HomesKind.FOLDER, path="/srv/homes/{user}")
         ground = Ground(
             site_id="site",
@@ -145,12 +179,33 @@ class _Wished:
         holder = Holder.lab(self.user) if self.is_lab else Holder.job("t1")
         who = Occupant(holder, self.user, self.groups, "lease-1", self.gpus)
         program = Program(("clearml-agent",), _OURS)
-        if self.is_lab:
-            profile = Profile(name="p", title="P", cpus=4, memory_gib=16)
-            return plans.lab(ground, who, profile, program, image=self.image)
+        if choice is not None and choice.image is not None:
+            return plans.lab(
+                ground, who, choice.profile, program, image=choice.image.reference
+            )
         options = arguments.parse(self.arguments)
         wish = Wish(image=self.image, options=options)
         return plans.job(ground, who, _LIMITS, program, wish)
+
+
+def _options(dice: random.Random) -> dict[str, object]:
+    """Write what a user might send over REST instead of the form's options."""
+    options: dict[str, object] = {}
+    if dice.random() < 0.9:
+        options["profile"] = dice.choice(("cpu", "some", "some", "one", "p"))
+    if dice.random() < 0.5:
+        options["image"] = dice.choice(_WANTED_IMAGES)
+    if dice.random() < 0.4:
+        options["gpus"] = dice.choice((0, 1, 2, 3, 4, *_ODD))
+    if dice.random() < 0.3:
+        options["time_limit_hours"] = dice.choice((1.0, 0.1, 1e300, *_ODD))
+    if dice.random() < 0.3:
+        options["node"] = dice.choice(("vision", "nlp", *_ODD))
+    if dice.random() < 0.3:
+        options[dice.choice(_ODD_KEYS)] = dice.choice(_ODD)
+    if dice.random() < 0.1:
+        options["lease"] = dice.choice(_ODD)
+    return options
 
 
 def _arguments(dice: random.Random) -> str:

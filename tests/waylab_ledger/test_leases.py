@@ -108,6 +108,11 @@ def test_a_successor_takes_over(site: Site) -> None:
     lease = site.ask(lab("ann"))
     site.ledger.epoch("hub", "hub-2", site.now)
     assert site.ledger.take(lease.id, "hub-2", site.now).taker == "hub-2"
+    last = site.ledger.events(0, 1000)[-1]
+    assert (last.kind.value, last.lease) == ("lease-taken-over", lease.id)
+    assert "takes over from hub-1" in last.text
+    site.ledger.take(lease.id, "hub-2", site.now)
+    assert site.ledger.events(0, 1000)[-1] == last
 
 
 def test_a_lease_takes_its_way(site: Site) -> None:

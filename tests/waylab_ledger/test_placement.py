@@ -43,6 +43,13 @@ def test_the_node_on_which_least_stays_free_is_taken() -> None:
     assert chosen(Selector(count=2), a, b) == ("b", ("0", "1"))
 
 
+def test_linked_neighbours_come_before_the_tighter_fit() -> None:
+    tight = node("a", *gpus("a", 2))
+    linked = node("b", *gpus("b", 2, link="x"), *(gpu("b", i) for i in (2, 3)))
+    assert chosen(Selector(count=2), tight, linked) == ("b", ("0", "1"))
+    assert chosen(Selector(), tight, linked) == ("a", ("0",))
+
+
 def test_a_large_node_is_spared_as_long_as_another_will_do() -> None:
     a = node("a", *gpus("a", 1), large=True)
     b = node("b", *gpus("b", 4))

@@ -99,7 +99,7 @@ def test_what_a_worker_used_is_told_by_interval(
 
 
 def test_workers_that_are_there_and_that_work_are_counted(
-    ann: Door, worker: Callable[..., str]
+    ann: Door, agent: Door, worker: Callable[..., str]
 ) -> None:
     def counts() -> dict[str, int]:
         told = ann.call("workers.get_activity_report", **lately(interval=3600))
@@ -107,7 +107,10 @@ def test_workers_that_are_there_and_that_work_are_counted(
 
     before = counts()
     worker("node:idle")
-    worker("node:busy", task=ann.task())
+    task, queue = ann.task(), ann.call("queues.get_default")["id"]
+    ann.call("tasks.enqueue", task=task, queue=queue)
+    agent.call("queues.remove_task", task=task, queue=queue)
+    worker("node:busy", task=task)
     after = counts()
 
     assert after["total"] - before["total"] == 2

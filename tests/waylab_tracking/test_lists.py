@@ -14,6 +14,7 @@ from tests.waylab_tracking.door import Door
 
 from waylab_tracking import query
 from waylab_tracking.errors import ApiError
+from waylab_tracking.patterns import search
 
 TAGS = ["a", "b", "c"]
 
@@ -179,7 +180,7 @@ def test_no_pattern_keeps_the_server_busy(ann: Door, pattern: str) -> None:
     ann.task("a" * 150)
     began = time.monotonic()
 
-    query.search(pattern, "a" * 5000)
+    search(pattern, "a" * 5000)
     ann.call("tasks.get_all", name=pattern, size=1)
 
     assert time.monotonic() - began < 5  # Backtracking takes years.
@@ -207,9 +208,9 @@ def test_what_is_no_pattern_is_refused_by_name(
 
 
 def test_half_a_character_is_found_by_nothing_and_no_pattern() -> None:
-    assert query.search("a.*b", "a\ud800b")
+    assert search("a.*b", "a\ud800b")
     with pytest.raises(ApiError, match="is no pattern"):
-        query.search("\ud800", "a")
+        search("\ud800", "a")
 
 
 def test_the_pattern_of_a_pipelines_numbered_runs_is_read(ann: Door) -> None:

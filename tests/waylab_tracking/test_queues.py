@@ -101,13 +101,11 @@ def test_a_claim_is_undone_to_the_front(ann: Door, agent: Door, queue: str) -> N
     assert again == (400, 706)
 
 
-def test_only_a_waiting_task_is_put_into_a_queue_by_hand(
-    ann: Door, agent: Door, queue: str
-) -> None:
+def test_only_a_waiting_task_is_put_into_a_queue_by_hand(ann: Door, queue: str) -> None:
     task = ann.task()
 
-    assert agent.refused("queues.add_task", queue=queue, task=task) == (400, 110)
-    refused = agent.refused("queues.move_task_to_front", queue=queue, task=task)
+    assert ann.refused("queues.add_task", queue=queue, task=task) == (400, 110)
+    refused = ann.refused("queues.move_task_to_front", queue=queue, task=task)
     assert refused == (400, 703)
 
 
@@ -186,6 +184,7 @@ def test_workers_tell_what_they_serve_and_do(
 ) -> None:
     [task] = enqueue(ann, queue, 1)
     agent.call("workers.register", worker="node:cpu0", queues=[queue])
+    agent.call("queues.remove_task", queue=queue, task=task)
     agent.call("tasks.started", task=task)
     agent.call(
         "workers.status_report",

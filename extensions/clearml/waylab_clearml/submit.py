@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
+import re
 import secrets
 import tempfile
 import time
@@ -39,6 +41,9 @@ OPTION_SECTION = "Waylab"
 TIME_LIMIT = "time_limit_seconds"
 GPUS = "gpus"
 GPU_MODEL = "gpu_model"
+NODE = "node"
+GPU_MIN_MEMORY = "gpu_min_memory_gib"
+MIG_PROFILE = "mig_profile"
 MOST_GPUS = 64
 MODEL_LENGTH = 80
 BUNDLE_ARTIFACT = "bundle"
@@ -54,6 +59,7 @@ from waylab_runner import main
 sys.exit(main())
 """
 ALREADY_QUEUED = 706
+_MIG_PROFILE = re.compile(r"[0-9]g\.[0-9]+gb(\+\w+)?")
 
 
 @dataclass(frozen=True)
@@ -63,8 +69,8 @@ class Submission:
     `queue` is a queue's name or id. `parameters` are values or text as typed; those
     left out keep the notebook's defaults. `files` lie below `root` (default: the
     notebook's folder). The `idempotency_key` is any text that is new for each wish to
-    run (default: a fresh one); `time_limit_seconds` None means no limit. `gpus` and
-    `gpu_model` None leave it to the queue.
+    run (default: a fresh one); `time_limit_seconds` None means no limit. Where it runs
+    is left to the queue by None: see `GpuWish`.
     """
 
     notebook: Path
@@ -78,15 +84,26 @@ class Submission:
     time_limit_seconds: int | None = None
     gpus: int | None = None
     gpu_model: str | None = None
+    node: str | None = None
+    gpu_min_memory_gib: float | None = None
+    mig_profile: str | None = None
     idempotency_key: str | None = None
 
 
 @dataclass(frozen=True)
 class GpuWish:
-    """How many GPUs, and a part of their model's name; None leaves it to the queue."""
+    """How many GPUs, and of which kind; None leaves it to the queue.
+
+    `model` is a part of the model's name, `min_memory_gib` of each GPU. A
+    `mig_profile` (`1g.10gb`) asks for slices in place of whole GPUs. `node` names one
+    of those that serve the queue, for a job without a GPU, too.
+    """
 
     count: int | None = None
     model: str | None = None
+    node: str | None = None
+    min_memory_gib: float | None = None
+    mig_profile: str | None = None
 
 
 @dataclass(frozen=True)
@@ -122,9 +139,16 @@ def submit(client: Client, submission: Submission) -> Submitted:
         GpusError: the queue can never give what GPUs are asked for.
         ClearMLError: the server refused or is away.
     """
-    wish = GpuWish(submission.gpus, submission.gpu_model)
+    wish = GpuWish(
+        submission.gpus,
+        submission.gpu_model,
+        submission.node,
+        submission.gpu_min_memory_gib,
+        submission.mig_profile,
+    )
     options = {**options_of(submission), **gpu_options(wish)}
-    check_gpus(client, submission.queue, wish.count, wish.model)
+    if not wish.mig_profile:  # What slices there are, the board alone knows.
+        check_gpus(client, submission.queue, wish.count, wish.model)
     notebook = submission.notebook.absolute()
     declared = infer(read_notebook(notebook))
     values = validate(declared, submission.parameters)
@@ -209,6 +233,34 @@ def gpu_options(wish: GpuWish) -> dict[str, dict[str, str]]:
         text = "A part of the GPUs' model; empty: any."
         kind = "Optional[str]"
         found[GPU_MODEL] = _item(OPTION_SECTION, GPU_MODEL, model, kind, text)
+    return {**found, **_kind_options(wish)}
+
+
+def _kind_options(wish: GpuWish) -> dict[str, dict[str, str]]:
+    found = {}
+    memory = wish.min_memory_gib
+    if memory is not None:
+        if not 0 <= memory < math.inf:
+            msg = f"The least memory of a GPU is {memory:g} GiB, but must be 0 or more."
+            raise GpusError(msg, field="gpus")
+        text = "GiB that each GPU must have; empty: any."
+        value, kind = f"{memory:g}", "Optional[float]"
+        found[GPU_MIN_MEMORY] = _item(OPTION_SECTION, GPU_MIN_MEMORY, value, kind, text)
+    profile = wish.mig_profile
+    if profile:
+        if not _MIG_PROFILE.fullmatch(profile):
+            msg = f"{profile[:MODEL_LENGTH]!r} is no profile of a slice, as 1g.10gb is."
+            raise GpusError(msg, field="gpus")
+        if wish.count == 0:
+            msg = f"No GPUs are asked for, so none can be a slice {profile}."
+            raise GpusError(msg, field="gpus")
+        text = "The profile of MIG slices, in place of whole GPUs; empty: whole ones."
+        found[MIG_PROFILE] = _item(
+            OPTION_SECTION, MIG_PROFILE, profile, "Optional[str]", text
+        )
+    if wish.node:
+        text = "The node that it must run on; empty: any that serves the queue."
+        found[NODE] = _item(OPTION_SECTION, NODE, wish.node, "Optional[str]", text)
     return found
 
 
@@ -225,7 +277,7 @@ def record_and_enqueue(client: Client, draft: Draft) -> Submitted:
     task_id = str(task["id"])
     if task["status"] == "created":
         _attach_bundle(client, draft, task_id)
-        _enqueue(client, task_id, queue_id)
+        _enqueue(client, task_id, queue_id, mark)
         logger.info("Enqueued task %s in queue %s", task_id, queue_name)
     web = client.credentials.web_url
     project_id = task.get("project") or "*"
@@ -312,9 +364,11 @@ def _attach_bundle(client: Client, draft: Draft, task_id: str) -> None:
     client.call("tasks.add_or_update_artifacts", body)
 
 
-def _enqueue(client: Client, task_id: str, queue_id: str) -> None:
+def _enqueue(client: Client, task_id: str, queue_id: str, key: str) -> None:
+    # The embedded server heeds the key; a ClearML Server passes it by.
+    body = {"task": task_id, "queue": queue_id, "idempotency_key": key}
     try:
-        client.call("tasks.enqueue", {"task": task_id, "queue": queue_id})
+        client.call("tasks.enqueue", body)
     except BadRequest as error:
         if error.subcode != ALREADY_QUEUED:  # The same submit, repeated at once.
             raise

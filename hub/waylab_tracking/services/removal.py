@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from waylab_tracking import requests
+from waylab_tracking import executions, requests
 from waylab_tracking.database import models, projects, reports, tasks
 from waylab_tracking.errors import ApiError, forbidden, invalid_status
 from waylab_tracking.registry import Call, Json, endpoint, for_each
@@ -114,6 +114,7 @@ def _delete(call: Call, doc: Json) -> Json:
     urls = files(call, doc, dropped)
     waiting.remove(call.db, task)
     events.clear(call.db, task)
+    executions.forget(call.db, task)
     call.db.execute(tasks.delete().where(tasks.c.id == task))
     return {
         "deleted": True,

@@ -82,7 +82,7 @@ class CrashSite:
             for role in ROLES:
                 self._restart(role)
             self._clear()
-        except (httpx.HTTPError, OSError, AssertionError) as error:
+        except (httpx.HTTPError, OSError, RuntimeError, AssertionError) as error:
             msg = f"it does not come to rest: {error!r}"
             raise NotConvergedError(msg) from error
 

@@ -53,6 +53,19 @@ def run(  # noqa: PLR0913, PLR0917 - one argument per option.
         str | None,
         typer.Option(help="A part of the GPUs' model, as A100.", metavar="MODEL"),
     ] = None,
+    node: Annotated[
+        str | None, typer.Option(help="The node to run on, of those of the queue.")
+    ] = None,
+    gpu_min_memory: Annotated[
+        float | None,
+        typer.Option(help="GiB that each GPU must have.", metavar="GIB"),
+    ] = None,
+    mig_profile: Annotated[
+        str | None,
+        typer.Option(
+            help="Slices of GPUs instead of whole ones, as 1g.10gb.", metavar="PROFILE"
+        ),
+    ] = None,
     tag: Annotated[
         list[str] | None, typer.Option(help="A tag; may be given several times.")
     ] = None,
@@ -83,6 +96,9 @@ def run(  # noqa: PLR0913, PLR0917 - one argument per option.
                 time_limit_seconds=time_limit,
                 gpus=gpus,
                 gpu_model=gpu_model,
+                node=node,
+                gpu_min_memory_gib=gpu_min_memory,
+                mig_profile=mig_profile,
             ),
         )
         report(client, submitted, wait=wait, as_json=as_json)
