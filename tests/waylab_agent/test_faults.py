@@ -128,8 +128,9 @@ def write_claim(rig: Rig, task: str, phase: Phase, slot: str = "cpu0") -> None:
 
 
 def remove(rig: Rig, task: str) -> None:
+    """Take a task as the agent does: what others took it does not see."""
     body = {"queue": rig.queue_id(rig.queue), "task": task}
-    assert rig.system.call("queues.remove_task", body)["removed"] == 1
+    assert rig.client(*rig.agent).call("queues.remove_task", body)["removed"] == 1
 
 
 def test_a_crash_before_the_claim_leaves_the_task_in_its_queue(rig: Rig) -> None:
@@ -155,8 +156,9 @@ def test_a_crash_after_the_start_mark_starts_the_task(rig: Rig) -> None:
     task = rig.enqueue("print('ran')")
     remove(rig, task)
     write_claim(rig, task, Phase.CLAIMED)
-    reason = "Claimed by n1:cpu0 (0123456789abcdef)"
-    rig.system.call("tasks.started", {"task": task, "status_reason": reason})
+    body = {"task": task, "status_reason": "Claimed by n1:cpu0 (0123456789abcdef)"}
+    agent = rig.client(*rig.agent)
+    agent.call("tasks.started", body, execution="0123456789abcdef")
     rig.start_agent()
     assert rig.end_of(task) == ("completed", "completed")
 

@@ -291,10 +291,10 @@ def test_a_started_task_whose_lease_is_gone_is_given_an_end(ledger: LedgerRig) -
     for task in (marked, ended):
         remove(ledger.rig, task)
         write_claim(ledger.rig, task, Phase.CLAIMED)
-    reason = "Claimed by n1:cpu0 (0123456789abcdef)"
-    system = ledger.rig.system
-    system.call("tasks.started", {"task": marked, "status_reason": reason})
-    system.call("tasks.stopped", {"task": ended, "force": True})
+    body = {"task": marked, "status_reason": "Claimed by n1:cpu0 (0123456789abcdef)"}
+    agent = ledger.rig.client(*ledger.rig.agent)
+    agent.call("tasks.started", body, execution="0123456789abcdef")
+    ledger.rig.system.call("tasks.stopped", {"task": ended, "force": True})
     ledger.start_agent()
     assert ledger.rig.end_of(marked) == ("failed", "agent-lost")
     jobs = ledger.rig.folder / "agents/n1/jobs"
