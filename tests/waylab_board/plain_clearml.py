@@ -15,7 +15,10 @@ from urllib.parse import urlsplit
 from waylab_site.model import Tracking
 
 _OURS = re.compile(r"(/v[\d.]+)?/waylab\.\w+")
-_KEPT_BACK = {"connection", "content-length", "x-clearml-impersonate-as"}
+_KEPT_BACK = {
+    *("connection", "content-length"),
+    *("x-clearml-impersonate-as", "x-waylab-execution"),
+}
 
 
 class PlainClearML:
