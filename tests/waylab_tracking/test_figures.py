@@ -241,13 +241,15 @@ def test_of_a_long_line_no_more_entries_come_than_are_asked_for(
 
 
 def test_a_list_of_workers_tells_what_they_do(
-    ann: Door, admin: Door, worker: Callable[..., str]
+    ann: Door, admin: Door, agent: Door, worker: Callable[..., str]
 ) -> None:
     queue = admin.call("queues.create", name="served")["id"]
     project = ann.call("projects.create", name="worked on")["id"]
     running, waiting = ann.task(project=project), ann.task("the next one")
+    ann.call("tasks.enqueue", task=running, queue=queue)
+    agent.call("queues.remove_task", task=running, queue=queue)
+    agent.call("tasks.started", task=running)
     ann.call("tasks.enqueue", task=waiting, queue=queue)
-    ann.call("tasks.started", task=running)
     name = worker("node:here", task=running, queue=queue, queues=[queue], tags=["big"])
     worker("node:there", queues=[queue], tags=["small"])
 
