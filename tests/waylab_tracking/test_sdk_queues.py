@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -31,7 +32,9 @@ def stock_agent(server: Server, home: Path, *queues: str) -> Iterator[None]:
             env=sdk.environment(
                 CLEARML_AGENT_SKIP_PYTHON_ENV_INSTALL="1",
                 CLEARML_AGENT_QUEUE_POLL_FREQ_SEC="0.5",
-                CLEARML_WORKER_ID=f"stock:{queues[0]}",
+                # The official agent allows one of a name on a machine, whose tests
+                # run beside one another.
+                CLEARML_WORKER_ID=f"stock-{secrets.token_hex(4)}:{queues[0]}",
             ),
             cwd=home,
             stdout=output,
