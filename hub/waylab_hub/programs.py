@@ -151,6 +151,7 @@ def _tracking(blueprint: Blueprint) -> Program:
         "PUBLIC_URL": web_url(ports),
         "SYSTEM_KEY_FILE": str(state.secrets / SYSTEM_KEYS),
         "AGENTS_GET_TOKENS": "false",
+        "ON_LOST": json.dumps(_loss_rules(blueprint.site)),
         "FILES_QUOTA_BYTES": str(int(blueprint.site.tracking.files_quota_gib * GIB)),
         "OAUTH_CLIENT_ID": TRACKING_CLIENT,
         "OAUTH_CLIENT_SECRET_FILE": str(state.secret_file("oauth-secret")),
@@ -169,6 +170,13 @@ def _tracking(blueprint: Blueprint) -> Program:
         folder=state.tracking,
         log=state.log(TRACKING),
     )
+
+
+def _loss_rules(site: Site) -> dict[str, dict[str, str | int]]:
+    return {
+        queue.name: {"action": queue.on_lost.value, "requeues": queue.requeues}
+        for queue in site.queues
+    }
 
 
 def _hub(blueprint: Blueprint) -> Program:

@@ -218,6 +218,13 @@ class Priority(StrEnum):
         return list(Priority).index(self)
 
 
+class OnLost(StrEnum):
+    """What becomes of a job whose agent is gone."""
+
+    FAIL = "fail"
+    REQUEUE = "requeue"
+
+
 class Queue(_Table):
     """A ClearML queue and the nodes whose agents serve it."""
 
@@ -227,6 +234,8 @@ class Queue(_Table):
     nodes: Literal["all"] | tuple[Name, ...] = Field(default="all")
     gpus: Annotated[StrictInt, Field(ge=0, le=64)] | None = None
     image: Name | None = None
+    on_lost: OnLost = Field(default=OnLost.FAIL)
+    requeues: StrictInt = Field(default=2, ge=0, le=100)
 
     def is_served_by(self, node: Node) -> bool:
         """Tell whether a node's agent takes jobs from it."""

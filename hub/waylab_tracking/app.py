@@ -6,10 +6,9 @@ import asyncio
 import hashlib
 import json
 import logging
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -21,19 +20,22 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from waylab_tracking import history, journal, log_text, openapi, services
+from waylab_tracking import faults, journal, log_text, openapi, services
 from waylab_tracking.callers import PAGE, by_header, by_page
-from waylab_tracking.database import Database, queue_figures, worker_figures
+from waylab_tracking.database import Database
 from waylab_tracking.entrances import Guard
 from waylab_tracking.errors import ApiError, validation
+from waylab_tracking.fencing import Origin
 from waylab_tracking.files import FileServer
 from waylab_tracking.identity import Identity, Principal
 from waylab_tracking.links import Links
 from waylab_tracking.moment import new_id
 from waylab_tracking.pages import Pages
+from waylab_tracking.pulse import Pulse
 from waylab_tracking.registry import ENDPOINTS, Call, admit, dispatch
 from waylab_tracking.settings import TrackingSettings
-from waylab_tracking.strict import refuse_extension
+from waylab_tracking.strict import drop_extensions, refuse_extension
+from waylab_tracking.sweeper import Sweeper
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +58,6 @@ register_url_convertor("endpoint", _Endpoint())
 register_url_convertor("version", _Version())
 
 METHODS = ["GET", "POST", "PUT"]
-SWEEP_SECONDS = 15.0
 DOWNLOAD = "events.download_task_log"
 # Hyper-datasets: the SDK has their schemas, an open ClearML Server does not have them.
 ENTERPRISE = frozenset({"datasets", "dataviews", "frames"})
@@ -67,13 +68,21 @@ class Api:
     """Answers `/{service}.{action}`, whatever the version in front and the method."""
 
     def __init__(
-        self, database: Database, identity: Identity, links: Links, *, strict: bool
+        self,
+        database: Database,
+        identity: Identity,
+        links: Links,
+        pulse: Pulse,
+        settings: TrackingSettings,
     ) -> None:
-        """Nothing is done before the first request; `strict`: without extensions."""
-        self._strict = strict
+        """Nothing is done before the first request."""
+        self._strict = settings.strict
+        # An open server has no rules.
+        self._rules = {} if settings.strict else settings.on_lost
         self._database = database
         self._identity = identity
         self._links = links
+        self._pulse = pulse
 
     async def answer(self, request: Request) -> Response:
         """Answer one call in ClearML's envelope."""
@@ -90,9 +99,9 @@ class Api:
             logger.warning("%s collided: %s", name, error.orig)
             status, subcode = 400, 801
             message = "Value combination already exists"
-        except sa.exc.OperationalError:
+        except sa.exc.DBAPIError as error:
             logger.exception("The database refused %s", name)
-            status, subcode, message = 507, 0, "The server's disk refuses to write"
+            status, message = faults.told(error)
         except Exception:
             # The clients read envelopes only; what went wrong is for the log.
             logger.exception("%s failed", name)
@@ -155,10 +164,14 @@ class Api:
         who = await self._caller(request, name)
         body, lines, digest = await self._body(request)
         address = request.client.host if request.client else ""
+        origin = Origin() if self._strict else Origin.of(request)
+        if self._strict:
+            drop_extensions(body)
 
         def work(db: sa.Connection) -> dict[str, Any]:
             call = Call(db, who, body, self._identity, lines, digest, address)
-            return dispatch(name, call)
+            heard = replace(call, origin=origin, pulse=self._pulse, rules=self._rules)
+            return dispatch(name, heard)
 
         return await self._database.run(work)
 
@@ -289,8 +302,9 @@ class Server:
         )
         self.database = Database(settings.state / "tracking.sqlite")
         links = Links(settings)
-        self._api = Api(self.database, self.identity, links, strict=settings.strict)
-        self._silence_seconds = settings.silence_seconds
+        pulse = Pulse()
+        self._api = Api(self.database, self.identity, links, pulse, settings)
+        self._sweeper = Sweeper(self.database, pulse, settings)
         self._files = FileServer(
             settings.state / "files", self.database, settings.files_quota_bytes
         )
@@ -323,37 +337,9 @@ class Server:
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
         await self.database.run(services.queues.create_built_in)
-        sweeping = asyncio.create_task(self._sweep())
+        sweeping = asyncio.create_task(self._sweeper.run())
         try:
             yield
         finally:
             sweeping.cancel()
             await asyncio.to_thread(self.database.close)
-
-    async def _sweep(self) -> None:
-        silence = timedelta(seconds=self._silence_seconds)
-        # While we were away nobody could be heard.
-        listening_since = time.monotonic()
-        while True:
-            await asyncio.sleep(min(SWEEP_SECONDS, self._silence_seconds))
-            try:
-                await self._sweep_once(silence, time.monotonic() - listening_since)
-            except sa.exc.DatabaseError:
-                logger.exception("Sweeping failed; it is tried again")
-
-    async def _sweep_once(self, silence: timedelta, listened_seconds: float) -> None:
-        if listened_seconds > silence.total_seconds():
-            for task in await self.database.run(
-                lambda db: services.liveness.stop_silent(db, silence)
-            ):
-                logger.warning("Nothing is heard of task %s: stopped", task)
-        for task in await self.database.run(services.waiting.give_back_overdue):
-            logger.warning("Nobody began task %s: it waits again", task)
-        await self.database.run(_forget)
-
-
-def _forget(db: sa.Connection) -> None:
-    """Drop the figures that are older than they are kept."""
-    for table in (worker_figures, queue_figures):
-        history.prune(db, table, time.time())
-    services.serving.forget(db, time.time())

@@ -78,6 +78,34 @@ tasks = sa.Table(
     sa.Column("head", sa.JSON, nullable=False),
     sa.Column("doc", sa.JSON, nullable=False),
 )
+# Sorted by code points everywhere, as SQLite does of itself.
+TEXT = sa.String().with_variant(sa.String(collation="C"), "postgresql")
+listed = sa.Table(  # What lists filter and order tasks by, in short rows: `listing`.
+    "listed",
+    metadata,
+    sa.Column("id", sa.String, primary_key=True),
+    sa.Column("project", sa.String, nullable=True, index=True),
+    sa.Column("user", sa.String, nullable=False),
+    sa.Column("status", TEXT, nullable=False),
+    sa.Column("type", sa.String, nullable=False),
+    sa.Column("parent", sa.String, nullable=True, index=True),
+    sa.Column("created", TEXT, nullable=False, index=True),
+    sa.Column("started", TEXT, nullable=True),
+    sa.Column("completed", TEXT, nullable=True),
+    sa.Column("status_changed", TEXT, nullable=True),
+    sa.Column("last_update", TEXT, nullable=True, index=True),
+    sa.Column("last_iteration", sa.BigInteger, nullable=True),
+    # Without case.
+    sa.Column("name", TEXT, nullable=False, index=True),
+    sa.Column("comment", sa.String, nullable=False),
+)
+labels = sa.Table(  # The tags of tasks.
+    "labels",
+    metadata,
+    sa.Column("tag", sa.String, primary_key=True),
+    sa.Column("system", sa.Boolean, primary_key=True),
+    sa.Column("task", sa.String, primary_key=True, index=True),
+)
 models = sa.Table(
     "models",
     metadata,
@@ -110,6 +138,29 @@ popped = sa.Table(  # Taken by `get_next_task` and not begun yet.
     sa.Column("task", sa.String, primary_key=True),
     sa.Column("queue", sa.String, nullable=False),
     sa.Column("until", sa.Double, nullable=False),
+)
+executions = sa.Table(  # Which execution of a task counts: see `executions`.
+    "executions",
+    metadata,
+    sa.Column("task", sa.String, primary_key=True),
+    sa.Column("id", sa.String, nullable=False),
+    sa.Column("queue", sa.String, nullable=False),
+    sa.Column("ours", sa.Boolean, nullable=False),
+    sa.Column("lost", sa.String),
+    sa.Column("losses", sa.Integer, nullable=False),
+)
+fences = sa.Table(  # Machines whose execution of a task was given up.
+    "fences",
+    metadata,
+    sa.Column("task", sa.String, primary_key=True),
+    sa.Column("host", sa.String, primary_key=True),
+)
+enqueue_keys = sa.Table(  # Under which keys tasks were enqueued lately.
+    "enqueue_keys",
+    metadata,
+    sa.Column("digest", sa.String, primary_key=True),
+    sa.Column("task", sa.String, nullable=False),
+    sa.Column("at", sa.Double, nullable=False, index=True),
 )
 batches = sa.Table(  # Batches of events that were stored lately.
     "batches",

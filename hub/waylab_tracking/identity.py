@@ -20,6 +20,7 @@ from typing import Any
 import jwt
 import sqlalchemy as sa
 
+from waylab_tracking import executions
 from waylab_tracking.access import Role
 from waylab_tracking.database import credentials, entries, tasks, users
 from waylab_tracking.errors import unauthorized
@@ -37,13 +38,14 @@ LIKE_ID = re.compile("[0-9a-f]{32}")
 
 @dataclass(frozen=True)
 class Principal:
-    """Who is asking; `task` is set for a job's token, `key` for a key pair's."""
+    """Who is asking; `task` and `execution` are a job's token's, `key` a key pair's."""
 
     id: str
     name: str
     role: Role
     task: str | None = None
     key: str | None = None
+    execution: str = ""
 
     @property
     def is_operator(self) -> bool:
@@ -100,7 +102,7 @@ class Identity:
             "feature_set": "basic",
         }
         if who.task:
-            claims["task"] = who.task
+            claims["task"], claims["execution"] = who.task, who.execution
         if who.key:
             claims["key"] = who.key
         return jwt.encode(claims, self._secret, algorithm="HS256")
@@ -125,7 +127,12 @@ class Identity:
         if not is_active(db, str(task)):
             msg = "the job of this token is over"
             raise unauthorized(msg)
-        return as_job(found, task)
+        # One of a server that did not know executions yet names none.
+        execution = str(claims.get("execution") or "")
+        if execution != executions.current(db, str(task)):
+            msg = f"this execution of task {task} was given up: another has its place"
+            raise unauthorized(msg)
+        return as_job(found, str(task), execution)
 
     def by_keys(self, db: sa.Connection, access: str, secret: str) -> Principal:
         """Give whose keys these are; 401 if they are nobody's."""
@@ -146,10 +153,10 @@ class Identity:
         return replace(user_by_id(db, row.user), key=access)
 
 
-def as_job(owner: Principal, task: str) -> Principal:
+def as_job(owner: Principal, task: str, execution: str) -> Principal:
     """Give who a job acts as: its owner, without an admin's powers."""
     role = Role.USER if owner.role is Role.ADMIN else owner.role
-    return Principal(owner.id, owner.name, role, task=task)
+    return Principal(owner.id, owner.name, role, task=task, execution=execution)
 
 
 def user_by_id(db: sa.Connection, user: str) -> Principal:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -11,16 +11,23 @@ import sqlalchemy as sa
 from waylab_tracking import sight
 from waylab_tracking.access import ROWS, Right, Role
 from waylab_tracking.errors import ApiError, forbidden, validation
+from waylab_tracking.fencing import FENCED, Origin, check
 from waylab_tracking.identity import Identity, Principal
+from waylab_tracking.pulse import Pulse
 from waylab_tracking.requests import Request, read
+from waylab_tracking.settings import LossRule
 
 Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Call:
-    """One request as a handler sees it; `lines` are those of a batch, and `digest`
-    tells this batch from others; `address` is where it came from."""
+    """One request as a handler sees it.
+
+    `lines` are those of a batch, and `digest` tells this batch from others; `address`
+    is where it came from, `origin` where it says that it comes from. `pulse` hears of
+    runs, `rules` say by queue name what becomes of lost jobs.
+    """
 
     db: sa.Connection
     who: Principal
@@ -29,6 +36,9 @@ class Call:
     lines: tuple[Json, ...] = field(default=())
     digest: str = ""
     address: str = ""
+    origin: Origin = field(default=Origin())
+    pulse: Pulse = field(default_factory=Pulse)
+    rules: Mapping[str, LossRule] = field(default_factory=dict)
 
     def need(self, name: str) -> Any:
         """Give a field that must be there (400/800 otherwise)."""
@@ -85,6 +95,8 @@ def dispatch(name: str, call: Call) -> Json:
     body = call.body if call.lines else read(found.takes, call.body)
     call = replace(call, body=body)
     _check(name, call)
+    if name in FENCED:
+        check(call.db, call.origin, body, call.lines)
     return found.handler(call)
 
 

@@ -61,6 +61,12 @@ class Request(BaseModel):
     model_events: bool | None = None
 
 
+class Enqueuing(Request):
+    """Which task goes into which queue; of calls with the same key one counts."""
+
+    idempotency_key: str | None = Field(default=None, max_length=MAX_NAME)
+
+
 class Listing(Request):
     """Filters, order, page and projection of a `get_all`."""
 

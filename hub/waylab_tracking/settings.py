@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 
-from pydantic import Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class OnLoss(StrEnum):
+    """What is done with a job that is given up."""
+
+    FAIL = "fail"
+    REQUEUE = "requeue"
+
+
+class LossRule(BaseModel):
+    """A queue's rule; `requeues`: how often a job goes back before it fails."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    action: OnLoss = OnLoss.FAIL
+    requeues: int = Field(default=2, ge=0)
 
 
 class TrackingSettings(BaseSettings):
@@ -50,6 +67,21 @@ class TrackingSettings(BaseSettings):
         default=7200.0,
         gt=0,
         description="Running tasks of which nothing is heard for so long are stopped.",
+    )
+    lost_seconds: float = Field(
+        default=40.0,
+        gt=0,
+        description="Jobs from queues of which nothing is heard for so long are lost.",
+    )
+    give_up_seconds: float = Field(
+        default=80.0,
+        gt=0,
+        description="Lost jobs of which nothing is heard for so long are given up.",
+    )
+    on_lost: dict[str, LossRule] = Field(
+        default_factory=dict,
+        description="JSON: what is done with given-up jobs, by the name of their queue,"
+        ' as in {"train": {"action": "requeue", "requeues": 2}}.',
     )
     oauth_client_id: str = Field(default="", description="OAuth2 client of the pages.")
     oauth_client_secret_file: Path | None = Field(

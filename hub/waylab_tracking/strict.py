@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from starlette.requests import Request
 
 from waylab_tracking.callers import IMPERSONATE
@@ -19,6 +21,15 @@ EXTENSIONS = frozenset(
         "workers.set_runtime_properties",
     }
 )
+
+
+FIELDS = frozenset({"idempotency_key"})
+
+
+def drop_extensions(body: dict[str, Any]) -> None:
+    """Take out of a request what an open server does not read."""
+    for name in FIELDS & body.keys():
+        del body[name]
 
 
 def refuse_extension(name: str, request: Request) -> None:

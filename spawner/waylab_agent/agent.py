@@ -15,7 +15,7 @@ from waylab_agent.journal import GrantEntry, JobEntry, StopCause
 from waylab_agent.means import Means
 from waylab_agent.slots import Slot
 from waylab_agent.tasks import view
-from waylab_agent.workers import Workers
+from waylab_agent.workers import Work, Workers
 from waylab_clearml.errors import ApiError, ClearMLError
 from waylab_ledger.values import Found, Proof, ProofKind
 from waylab_ledger.wire import Orders
@@ -84,19 +84,20 @@ class Agent:
         for job in self._jobs.values():
             job.supervise(time.monotonic())
         self._talk()
+        trouble = ""
         try:
+            # First, since nothing that is waited for may silence the jobs that run.
+            self._report()
             self._advance()
             if accept:
                 self._accept()
-            self._report()
         except ClearMLError as error:
-            self._tell("server", f"The tracking server is waited for: {error}")
+            trouble = f"The tracking server is waited for: {error}"
         except GateAway as error:
             self._tell("board", f"The board is waited for: {error}")
         except JournalError as error:
-            self._tell("server", str(error))
-        else:
-            self._tell("server", "")
+            trouble = str(error)
+        self._tell("server", trouble)
 
     def _talk(self) -> None:
         """Talk with the board, if there is one, and do as it says."""
@@ -254,17 +255,13 @@ class Agent:
     def _report(self) -> None:
         slots = self._slots()
         self._look_up_queues([queue for slot in slots for queue in slot.queues])
-        tasks = {
-            job.grant.slot: task_id
+        work = {
+            task_id: Work(task_id, job.entry.claim, job.grant.slot, job.grant.devices)
             for task_id, job in self._jobs.items()
-            if job.is_running
+            if job.is_under_way
         }
-        by_device = {
-            device: task_id
-            for task_id, job in self._jobs.items()
-            if job.is_running
-            for device in job.grant.devices
-        }
+        tasks = {one.slot: one for one in work.values()}
+        by_device = {device: one for one in work.values() for device in one.devices}
         for slot in slots:
             for device in slot.devices:
                 if device in by_device:

@@ -55,7 +55,8 @@ def begin(client: Client, entry: JobEntry, task: TaskView | None, worker: str) -
     reason = CLAIM_REASON.format(worker=worker, claim=entry.claim)
     body = {"task": entry.task_id, "status_reason": reason, "status_message": ""}
     try:
-        return bool(client.call("tasks.started", body).get("started"))
+        answer = client.call("tasks.started", body, execution=entry.claim)
+        return bool(answer.get("started"))
     except BadRequest as error:
         logger.info("Task %s was started by somebody else: %s", entry.task_id, error)
         return False

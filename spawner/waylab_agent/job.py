@@ -79,7 +79,9 @@ class Job:
         self._refusal: Reason | None = None
         self._ended_at: float | None = None
         self._refusals = 0
-        self._shipper = Shipper(means.client, folder, entry.task_id, self.worker)
+        self._shipper = Shipper(
+            means.client, folder, entry.task_id, self.worker, entry.claim
+        )
 
     @property
     def worker(self) -> str:
@@ -95,6 +97,14 @@ class Job:
     def is_running(self) -> bool:
         """Whether its processes live."""
         return self._life is Life.RUNNING
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether this agent answers for the task's execution: it was marked started,
+        and is neither over nor somebody else's by now.
+        """
+        started = self.entry.phase in (Phase.STARTING, Phase.RUNNING)
+        return started and self.entry.stop is not StopCause.SUPERSEDED
 
     @property
     def is_held(self) -> bool:

@@ -46,7 +46,8 @@ class TokenOwners:
 
     def of(self, entry: JobEntry) -> tuple[Credentials, str]:
         """Give the job's token."""
-        answer = self._client.call("waylab.job_token", {"task": entry.task_id})
+        body = {"task": entry.task_id}
+        answer = self._client.call("waylab.job_token", body, execution=entry.claim)
         try:
             token, user = str(answer["token"]), str(answer["user"]["name"])
         except (KeyError, TypeError) as error:

@@ -72,8 +72,9 @@ class AgentSettings(BaseSettings):
     grace_seconds: float = Field(default=20.0, ge=0)
     """Time that an aborted job has to save its work before it is killed: the runner
     needs about 5 s to keep a partial notebook, a slow server more."""
-    report_seconds: float = Field(default=30.0, gt=0)
-    """Time between two reports of a worker whose task did not change."""
+    report_seconds: float = Field(default=10.0, gt=0)
+    """Time between two reports of a worker whose task did not change: a job of which
+    the embedded server hears nothing for 40 s is lost."""
 
     @field_validator("queues", "devices", mode="before")
     @classmethod

@@ -53,6 +53,7 @@ class Shipper:
     folder: JobFolder
     task_id: str
     worker: str
+    execution: str = ""
 
     def __post_init__(self) -> None:
         """Go on where the job's folder says."""
@@ -149,7 +150,7 @@ class Shipper:
             for number, message in enumerate(messages)
         ]
         for event in events:
-            self.client.call("events.add", dict(event))
+            self.client.call("events.add", dict(event), execution=self.execution)
 
     def _timestamps_there(self) -> frozenset[int]:
         body = {"task": self.task_id, "batch_size": _LOOK_BACK_EVENTS, "order": "desc"}

@@ -10,6 +10,7 @@ from typing import Any
 
 from waylab_agent.journal import StopCause
 from waylab_clearml.client import Client
+from waylab_clearml.verdict import Reason
 
 RUNNER_ENTRY_POINT = "waylab_notebook.py"
 CLAIM_REASON = "Claimed by {worker} ({claim})"
@@ -172,4 +173,6 @@ def must_stop(task: TaskView | None, claim: str = "") -> StopCause | None:
         case Status.CREATED | Status.QUEUED:
             return StopCause.SUPERSEDED
         case _:
-            return None
+            # Given up while this node was out of sight: what it does counts no more.
+            is_lost = task.status_reason == Reason.AGENT_LOST
+            return StopCause.SUPERSEDED if is_lost else None

@@ -41,7 +41,7 @@ def write(place: Place, entry: JobEntry, verdict: Verdict) -> bool:
     }
     try:
         # Not forced: an end that the task got meanwhile is left as it is.
-        place.client.call(_ENDPOINTS[verdict.outcome], body)
+        place.client.call(_ENDPOINTS[verdict.outcome], body, execution=entry.claim)
     except ApiError as error:
         logger.warning("The verdict was refused: %s", error)
         return False
@@ -56,9 +56,9 @@ def _keep_details(place: Place, entry: JobEntry, verdict: Verdict) -> None:
     item = {"name": CONFIGURATION_NAME, "type": "json", "value": verdict.to_json()}
     body = {"task": entry.task_id, "configuration": [item], "force": True}
     if place.owners.agent_may_edit:
-        place.client.call("tasks.edit_configuration", body)
+        place.client.call("tasks.edit_configuration", body, execution=entry.claim)
         return
     credentials, _ = place.owners.of(entry)
     timeout_seconds = place.client.timeout_seconds
     with Client(credentials, timeout_seconds=timeout_seconds) as owner:
-        owner.call("tasks.edit_configuration", body)
+        owner.call("tasks.edit_configuration", body, execution=entry.claim)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from waylab_agent.machine import Machine
 from waylab_agent.slots import Slot
@@ -16,6 +17,16 @@ logger = logging.getLogger(__name__)
 TIMEOUT_SECONDS = 600
 
 
+@dataclass(frozen=True)
+class Work:
+    """A task that a worker answers for, by which execution, with which devices."""
+
+    task: str
+    execution: str
+    slot: str
+    devices: tuple[str, ...] = ()
+
+
 class Workers:
     """One worker per slot."""
 
@@ -25,13 +36,13 @@ class Workers:
         self._node = node
         self._machine = machine
         self._registered: dict[str, tuple[str, ...]] = {}
-        self._reported: dict[str, tuple[str | None, float]] = {}
+        self._reported: dict[str, tuple[Work | None, float]] = {}
 
     def report(
         self,
         slots: Sequence[Slot],
         queue_ids: Mapping[str, str],
-        tasks: Mapping[str, str],
+        tasks: Mapping[str, Work],
         *,
         now: float,
         every_seconds: float,
@@ -86,12 +97,12 @@ class Workers:
         self._registered[slot.name] = queues
         self._reported.pop(slot.name, None)
 
-    def _send(self, slot: Slot, queues: tuple[str, ...], task: str | None) -> None:
+    def _send(self, slot: Slot, queues: tuple[str, ...], work: Work | None) -> None:
         body = {
             "worker": self._name(slot),
             "timestamp": int(time.time() * 1000),
             "queues": list(queues),
-            "task": task,
+            "task": work.task if work else None,
             "is_daemon": True,
             "machine_stats": {
                 **self._machine.statistics(),
@@ -99,7 +110,8 @@ class Workers:
             },
         }
         try:
-            self._client.call("workers.status_report", body)
+            execution = work.execution if work else ""
+            self._client.call("workers.status_report", body, execution=execution)
         except BadRequest as error:
             # A server that forgot the worker (its data was restored, say).
             logger.info("Worker %s is registered again: %s", self._name(slot), error)

@@ -27,7 +27,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tests.benchmarks import crashes, faults, ledger_soak, tracking_fuzz, tracking_soak
+from tests.benchmarks import (
+    crashes,
+    faults,
+    ledger_soak,
+    losses,
+    tracking_fuzz,
+    tracking_soak,
+)
 from tests.benchmarks.soak_report import Record, Report, ReportError, shown
 from tests.waylab_engine import hostile
 
@@ -68,6 +75,7 @@ SUITES: dict[str, Suite] = {
     ),
     "options": _of_one("options", hostile.run_round, 1, "100,000 wishes"),
     "crashes": Suite(crashes.PARTS, 1, "every crash point of every operation"),
+    "losses": _of_one("losses", losses.run_round),
     "tracking-kill": _of_one("kills", tracking_soak.run_kills),
     "tracking-fuzz": _of_one("fuzz", tracking_fuzz.run_round),
 }

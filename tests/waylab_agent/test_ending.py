@@ -111,6 +111,7 @@ def test_only_a_script_that_ended_well_by_itself_has_completed(
         (None, StopCause.SUPERSEDED),
         (TaskView("t", Status.COMPLETED), None),
         (TaskView("t", Status.FAILED), None),
+        (TaskView("t", Status.FAILED, "agent-lost"), StopCause.SUPERSEDED),
     ],
 )
 def test_when_a_running_job_must_stop(

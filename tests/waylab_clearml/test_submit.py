@@ -26,12 +26,18 @@ class Failing(Client):
 
     breaks_at: str = ""
 
-    def call(self, endpoint: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+    def call(
+        self,
+        endpoint: str,
+        body: dict[str, Any] | None = None,
+        *,
+        execution: str = "",
+    ) -> dict[str, Any]:
         if endpoint == self.breaks_at:
             self.breaks_at = ""
             msg = "broken for the test"
             raise Unreachable(msg)
-        return super().call(endpoint, body)
+        return super().call(endpoint, body, execution=execution)
 
 
 def waiting_in(client: Client, queue: str, task_id: str) -> int:

@@ -81,6 +81,20 @@ def test_a_full_stop_aborts_jobs_and_a_restart_does_not(tmp_path: Path) -> None:
     }
 
 
+def test_tracking_is_told_what_becomes_of_lost_jobs(tmp_path: Path) -> None:
+    text = default_text(CPUS).replace(
+        'name = "nlp"', 'name = "nlp"\non_lost = "requeue"\nrequeues = 5', 1
+    )
+    site = parse(text, "waylab.toml", CPUS)
+
+    made = programs(replace(_blueprint(tmp_path), site=site))
+
+    environment = next(p for p in made if p.name == "tracking").environment
+    rules = json.loads(environment["WAYLAB_TRACKING_ON_LOST"])
+    assert rules["nlp"] == {"action": "requeue", "requeues": 5}
+    assert rules["vision"] == {"action": "fail", "requeues": 2}
+
+
 def test_the_agent_serves_the_queues_by_priority_in_cpu_slots(tmp_path: Path) -> None:
     agent = programs(_blueprint(tmp_path))[-1].environment
 

@@ -97,6 +97,8 @@ def test_the_example_declares_the_vision_and_the_nlp_node() -> None:
         ),
         ('devices = "auto"', 'devices = "gpu"', "Make it 'auto' or 'cpu' or a list."),
         ('priority = "low"', 'priority = "urgent"', "'high', 'medium' or 'low'"),
+        ('priority = "low"', 'on_lost = "shrug"', "'fail' or 'requeue'"),
+        ('priority = "low"', "requeues = -1", "greater than or equal to 0"),
         ('name = "wide"', 'name = "Wide One"', "lower-case letters, digits and"),
         ('name = "nlp"', 'name = "vision"', "there are two queues called 'vision'"),
         ('name = "nlp"', 'name = "services"', "is there by itself. Remove it here"),

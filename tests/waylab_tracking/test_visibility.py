@@ -275,8 +275,13 @@ def _downgrade(path: Path) -> None:
     """Make the database one of before there were members and claims."""
     with sqlite3.connect(path) as database:
         for statement in (
-            "DROP INDEX projects_by_scope",
-            "DROP INDEX files_by_user",
+            "DROP TABLE listed",
+            "DROP TABLE labels",
+            "DROP TABLE executions",
+            "DROP TABLE fences",
+            "DROP TABLE enqueue_keys",
+            "DROP INDEX ix_projects_scope",
+            "DROP INDEX ix_files_user",
             "ALTER TABLE projects DROP COLUMN visibility",
             "ALTER TABLE projects DROP COLUMN scope",
             "DROP TABLE shares",

@@ -37,6 +37,7 @@ NOT_FOUND_SUBCODES = frozenset({100, 101, 201, 400, 401, 701})
 # What the SDK leaves unquoted in file paths; both must name the same file.
 UNQUOTED = "'[]{}()$^,.; -_+=/"
 UNAUTHORIZED = 401
+EXECUTION_HEADER = "X-Waylab-Execution"
 
 
 class Client:
@@ -85,16 +86,26 @@ class Client:
         """Close the connections; the client is of no use afterwards."""
         self._http.close()
 
-    def call(self, endpoint: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+    def call(
+        self,
+        endpoint: str,
+        body: dict[str, Any] | None = None,
+        *,
+        execution: str = "",
+    ) -> dict[str, Any]:
         """POST a request such as `tasks.get_all` and give the answer's `data`.
+
+        `execution` tells on behalf of which execution of a task it is: the embedded
+        server refuses what is of one that was given up; others do not look at it.
 
         Raises:
             Unreachable: no answer in time. ApiError: the server refused.
         """
         url = f"{self.credentials.api_url}/{endpoint}"
+        also = {EXECUTION_HEADER: execution} if execution else {}
         answer = self._request(
             lambda token: self._http.build_request(
-                "POST", url, json=body or {}, headers=_bearer(token)
+                "POST", url, json=body or {}, headers=_bearer(token) | also
             ),
             what=endpoint,
             repeatable=endpoint.partition(".")[2].startswith(("get_", "scalar_")),

@@ -277,7 +277,7 @@ def record_and_enqueue(client: Client, draft: Draft) -> Submitted:
     task_id = str(task["id"])
     if task["status"] == "created":
         _attach_bundle(client, draft, task_id)
-        _enqueue(client, task_id, queue_id)
+        _enqueue(client, task_id, queue_id, mark)
         logger.info("Enqueued task %s in queue %s", task_id, queue_name)
     web = client.credentials.web_url
     project_id = task.get("project") or "*"
@@ -364,9 +364,11 @@ def _attach_bundle(client: Client, draft: Draft, task_id: str) -> None:
     client.call("tasks.add_or_update_artifacts", body)
 
 
-def _enqueue(client: Client, task_id: str, queue_id: str) -> None:
+def _enqueue(client: Client, task_id: str, queue_id: str, key: str) -> None:
+    # The embedded server heeds the key; a ClearML Server passes it by.
+    body = {"task": task_id, "queue": queue_id, "idempotency_key": key}
     try:
-        client.call("tasks.enqueue", {"task": task_id, "queue": queue_id})
+        client.call("tasks.enqueue", body)
     except BadRequest as error:
         if error.subcode != ALREADY_QUEUED:  # The same submit, repeated at once.
             raise

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -22,7 +23,10 @@ ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 
 
 class Listener(Protocol):
-    """Follows the cells of a run; called in the order of events, from one thread."""
+    """Follows the cells of a run; called in the order of events, from one thread.
+
+    The cells that it is given are copies, which nobody changes.
+    """
 
     def cell_started(self, place: int) -> None:
         """Note that a cell runs now."""
@@ -48,7 +52,11 @@ class Execution(NotebookClient):
     """Runs the cells of one notebook in one kernel."""
 
     def __init__(
-        self, notebook: Any, kernel: Kernel, listener: Listener, console: Console
+        self,
+        notebook: Any,
+        kernel: Kernel,
+        listeners: Sequence[Listener],
+        console: Console,
     ) -> None:
         """Take a kernel that is ready; nothing runs yet."""
         super().__init__(notebook, km=kernel.manager, timeout=None)
@@ -56,7 +64,7 @@ class Execution(NotebookClient):
         self.kernel = kernel
         self.here = Here()
         self.halted = False
-        self._listener = listener
+        self._listeners = listeners
         self._console = console
         self._changed: set[int] = set()
         self._reply: dict[str, Any] = {}
@@ -82,13 +90,14 @@ class Execution(NotebookClient):
             if self.halted:
                 return Verdict(Outcome.STOPPED, Reason.ABORTED, "Halted.")
             self._console.say(f"[waylab] Cell {number} of {len(code)}")
-            self._listener.cell_started(place)
+            for listener in self._listeners:
+                listener.cell_started(place)
             well = False
             try:
                 await self._run_cell(cell, place, len(code) - number)
                 well = True
             finally:
-                self._listener.cell_finished(place, cell, well=well)
+                self._tell_finished(place, well=well)
                 self._tell_changed(place)
             self._look_for_exit(len(code) - number)
         return Verdict(
@@ -125,11 +134,17 @@ class Execution(NotebookClient):
         self._changed.update(self._display_id_map.get(display_id, ()))
         super()._update_display_id(display_id, msg)
 
+    def _tell_finished(self, place: int, *, well: bool) -> None:
+        # Copies are cheap, as texts are not copied.
+        cell = copy.deepcopy(self.nb.cells[place])
+        for listener in self._listeners:
+            listener.cell_finished(place, cell, well=well)
+
     def _tell_changed(self, place: int) -> None:
         """Tell of earlier cells whose displays this one has updated."""
         changed, self._changed = self._changed - {place}, set()
         for other in sorted(changed):
-            self._listener.cell_finished(other, self.nb.cells[other], well=True)
+            self._tell_finished(other, well=True)
 
     def _remember_reply(self, execute_reply: dict[str, Any], **_: Any) -> None:
         self._reply = execute_reply["content"]

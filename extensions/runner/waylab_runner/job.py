@@ -107,10 +107,10 @@ class Job:
             await kernel.settle(folder, self._settings.task_id)
         self._live.start(self._notebook)
         # Not before: until here the kernel's start needs the other core.
-        self._page = self._start_page()
+        self._page = page = self._start_page(inputs)
         execution = importlib.import_module("waylab_runner.execution")
         self._execution = execution.Execution(
-            self._notebook, kernel, self._live, self._console
+            self._notebook, kernel, (self._live, page), self._console
         )
         verdict: Verdict = await self._execution.run(self._refresh_token)
         return verdict
@@ -291,16 +291,18 @@ class Job:
         stem = self._inputs.notebook_path.stem
         await asyncio.gather(
             asyncio.to_thread(self._keep_notebook, keeper, stem),
-            asyncio.to_thread(self._keep_page, keeper, stem),
+            asyncio.to_thread(self._attempt, self._keep_page, keeper, self._inputs),
         )
 
-    def _keep_page(self, keeper: Results, stem: str) -> None:
-        maker = self._page = self._page or self._start_page()
-        self._attempt(keeper.keep_page, maker, self._notebook, stem)
+    def _keep_page(self, keeper: Results, inputs: Inputs) -> None:
+        maker = self._page = self._page or self._start_page(inputs)
+        keeper.keep_page(maker, self._notebook, inputs.notebook_path.stem)
 
-    def _start_page(self) -> PageProcess:
+    def _start_page(self, inputs: Inputs) -> PageProcess:
         page_process = importlib.import_module("waylab_runner.page_process")
-        started: PageProcess = page_process.PageProcess(self._settings.job_dir)
+        started: PageProcess = page_process.PageProcess(
+            self._settings.job_dir, self._notebook, inputs.notebook_path.stem
+        )
         return started
 
     def _keep_notebook(self, keeper: Results, stem: str) -> None:

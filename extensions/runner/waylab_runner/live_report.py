@@ -9,7 +9,6 @@ sending takes is bounded.
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import json
 import logging
@@ -22,6 +21,7 @@ from typing import Any
 from waylab_clearml import live
 from waylab_clearml.client import Client
 from waylab_clearml.errors import ClearMLError
+from waylab_runner.json_text import json_bytes
 
 logger = logging.getLogger(__name__)
 
@@ -42,8 +42,8 @@ class _Outcome:
 
     @cached_property
     def written(self) -> tuple[bytes, ...]:
-        """The outputs as JSON."""
-        return tuple(map(_json, self.outputs))
+        """The outputs as JSON; much of it is never written."""
+        return tuple(map(json_bytes, self.outputs))
 
 
 class LiveReport:
@@ -69,7 +69,7 @@ class LiveReport:
 
     def start(self, notebook: Any) -> None:
         """Begin with the notebook as it is to be run, without outputs."""
-        self._skeleton = _json(notebook)
+        self._skeleton = json_bytes(notebook)
         self._code_cells = [
             place
             for place, cell in enumerate(notebook.cells)
@@ -85,9 +85,7 @@ class LiveReport:
 
     def cell_finished(self, place: int, cell: Any, *, well: bool) -> None:
         """Note a cell's outputs, as they are now, and whether it ran through."""
-        # Copies are cheap, as texts are not copied; much of it may never be written.
-        outputs = tuple(copy.deepcopy(one) for one in cell.outputs)
-        outcome = _Outcome(cell.get("execution_count"), outputs)
+        outcome = _Outcome(cell.get("execution_count"), tuple(cell.outputs))
         with self._lock:
             self._pending[place] = outcome
             if well:
@@ -228,15 +226,9 @@ class LiveReport:
         digest = hashlib.sha256(output).hexdigest()
         if digest not in self._blobs:
             self._blobs[digest] = self._upload(f"blob-{digest[:32]}.json", output)
-        return _json({live.BLOB_KEY: self._blobs[digest]})
+        return json_bytes({live.BLOB_KEY: self._blobs[digest]})
 
     def _upload(self, name: str, content: bytes) -> str:
         return self._client.upload(
             f"{self._folder}/{name}", content, "application/json"
         )
-
-
-def _json(value: Any) -> bytes:
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    # Half a surrogate pair, which a program may print, has no place in UTF-8.
-    return text.encode("utf-8", "replace")

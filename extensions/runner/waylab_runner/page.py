@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import importlib
+import secrets
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +13,44 @@ TEMPLATES = Path(__file__).parent / "html_template"
 # A page with more text than this in one output is of no use in a browser.
 STREAM_CHARACTERS = 1_000_000
 SANITISED_CHARACTERS = 5_000_000
+# What the templates put between pieces; random, so that no output can contain it.
+_MARK = f"<!--{secrets.token_hex(16)}-->"
 
 
-def prepare() -> None:
-    """Import what `render` needs, and compile its template, by using it once."""
-    nbformat = importlib.import_module("nbformat.v4")
-    render(nbformat.new_notebook(cells=[nbformat.new_code_cell("pass")]), "")
+class Page:
+    """A page that is made in pieces, while the notebook's cells get their outputs."""
 
+    def __init__(self, frame: Any, title: str) -> None:
+        """Make what is around the cells; `frame` is the notebook without cells.
 
-def render(notebook: Any, title: str) -> str:
-    """Give the page of a notebook; the notebook itself is left as it is."""
-    page, _ = _exporter().from_notebook_node(
-        _shortened(notebook), resources={"metadata": {"name": title}}
-    )
-    return str(page)
+        A widget shows as its text, since nothing runs: its state is of no use.
+        """
+        metadata = {**frame.metadata}
+        metadata.pop("widgets", None)
+        self._frame = {**frame, "metadata": type(frame)(metadata)}
+        self._node = type(frame)
+        self._title = title
+        self._head, self._foot = self._pieces("index.html.j2", [])
+        self._cells: dict[int, str] = {}
+
+    def put(self, cells: Mapping[int, Any]) -> None:
+        """Make cells (NotebookNodes, by their places), or make them anew."""
+        shortened = [_shortened(cell) for cell in cells.values()]
+        _, *pieces, _ = self._pieces("cells.html.j2", shortened)
+        self._cells.update(zip(cells, pieces, strict=True))
+
+    def text(self) -> str:
+        """Give the page with the cells that were put into it, by their places."""
+        cells = (self._cells[place] for place in sorted(self._cells))
+        return "".join((self._head, *cells, self._foot))
+
+    def _pieces(self, template: str, cells: list[Any]) -> list[str]:
+        notebook = self._node({**self._frame, "cells": cells})
+        resources = {"metadata": {"name": self._title}, "waylab_mark": _MARK}
+        exporter = _exporter()
+        exporter.template_file = template
+        page, _ = exporter.from_notebook_node(notebook, resources=resources)
+        return str(page).split(_MARK)
 
 
 @functools.cache
@@ -37,15 +63,12 @@ def _exporter() -> Any:
     )
 
 
-def _shortened(notebook: Any) -> Any:
-    """Give the notebook with overlong texts cut; shares what is not cut."""
-    cells = []
-    for cell in notebook.cells:
-        if cell.cell_type == "code" and cell.outputs:
-            outputs = [_shortened_output(output) for output in cell.outputs]
-            cell = type(cell)({**cell, "outputs": outputs})  # noqa: PLW2901
-        cells.append(cell)
-    return type(notebook)({**notebook, "cells": cells})
+def _shortened(cell: Any) -> Any:
+    """Give a cell with overlong texts cut; shares what is not cut."""
+    if cell.cell_type != "code" or not cell.outputs:
+        return cell
+    outputs = [_shortened_output(output) for output in cell.outputs]
+    return type(cell)({**cell, "outputs": outputs})
 
 
 def _shortened_output(output: Any) -> Any:

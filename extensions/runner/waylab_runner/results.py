@@ -13,6 +13,7 @@ from typing import Any
 from waylab_clearml.client import Client
 from waylab_clearml.errors import BadRequest, Forbidden
 from waylab_clearml.verdict import CONFIGURATION_NAME, FILE_NAME, Outcome, Verdict
+from waylab_runner.json_text import notebook_bytes
 from waylab_runner.page_process import PageProcess
 
 logger = logging.getLogger(__name__)
@@ -35,20 +36,18 @@ class Results:
 
     def keep_notebook(self, notebook: Any, path: Path, stem: str) -> None:
         """Write the output notebook to `path`, upload it, sign it for this account."""
-        nbformat = importlib.import_module("nbformat")
-        # Half a surrogate pair, which a program may print, has no place in UTF-8.
-        content = nbformat.writes(notebook).encode("utf-8", "replace")
+        content = notebook_bytes(notebook)
         path.write_bytes(content)
         self._add("notebook", f"{stem}.ipynb", content, "application/x-ipynb+json")
         importlib.import_module("nbformat.sign").NotebookNotary().sign(notebook)
 
     def keep_page(self, maker: PageProcess, notebook: Any, stem: str) -> None:
-        """Have the notebook's page made, and upload it.
+        """Have the notebook's page finished, and upload it.
 
         Raises:
             PageError: it could not be made.
         """
-        page = maker.render(notebook, stem)
+        page = maker.finish(notebook)
         self._add("html", f"{stem}.html", page, "text/html")
 
     def conclude(self, verdict: Verdict) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from waylab_tracking import query, series, sharing, sight
+from waylab_tracking import listing, query, series, sharing, sight
 from waylab_tracking.access import Kind
 from waylab_tracking.database import models, projects, tasks
 from waylab_tracking.errors import (
@@ -75,6 +75,7 @@ def touch(db: sa.Connection, found: Json, iteration: int = 0) -> None:
     found["last_update"] = now()
     found["last_iteration"] = max(found.get("last_iteration") or 0, iteration)
     db.execute(tasks.update().where(tasks.c.id == found["id"]).values(head=found))
+    listing.hear(db, found)
 
 
 def begin_anew(db: sa.Connection, task: str) -> None:
@@ -83,6 +84,7 @@ def begin_anew(db: sa.Connection, task: str) -> None:
     if found is not None:
         fresh = {**found, "last_iteration": 0}
         db.execute(tasks.update().where(tasks.c.id == task).values(head=fresh))
+        listing.hear(db, fresh)
 
 
 def require_task(db: sa.Connection, task: object) -> str:
@@ -166,17 +168,19 @@ def save_task(db: sa.Connection, doc: Json) -> None:
     doc["last_update"] = doc["last_change"] = now()
     known = get_head(db, doc["id"]).get("last_iteration") or 0
     doc["last_iteration"] = max(doc.get("last_iteration") or 0, known)
+    short = head(doc)
     db.execute(
         tasks.update()
         .where(tasks.c.id == doc["id"])
         .values(
             doc={**doc, "last_metrics": {}},
-            head=head(doc),
+            head=short,
             project=doc["project"] or "",
             status=doc["status"],
             user=doc["user"],
         )
     )
+    listing.write(db, short)
 
 
 def get_model(db: sa.Connection, model: object) -> Json:

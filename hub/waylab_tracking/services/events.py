@@ -89,6 +89,11 @@ def get_task_latest_scalar_values(call: Call) -> Json:
 def clear(db: sa.Connection, task: str) -> None:
     """Drop all that a task reported."""
     journal.clear(db, task)
+    clear_drawn(db, task)
+
+
+def clear_drawn(db: sa.Connection, task: str) -> None:
+    """Drop curves, plots and images of a task; its log stays."""
     series.clear(db, task)
     db.execute(reports.delete().where(reports.c.task == task))
     documents.begin_anew(db, task)
@@ -137,6 +142,7 @@ def _store(call: Call, events: list[Json]) -> tuple[int, list[ApiError]]:
         added += stored
         if not of_model:
             documents.touch(call.db, head, highest)
+            call.pulse.note(task, call.origin.host)
     return added, errors
 
 

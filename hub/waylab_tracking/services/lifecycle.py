@@ -5,12 +5,19 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from waylab_tracking import requests
+from waylab_tracking import executions, fencing, requests
 from waylab_tracking.access import Role
 from waylab_tracking.errors import invalid_status, validation
 from waylab_tracking.moment import now
 from waylab_tracking.registry import Call, Json, endpoint, for_each
-from waylab_tracking.services import documents, events, removal, waiting
+from waylab_tracking.services import (
+    documents,
+    events,
+    liveness,
+    once,
+    removal,
+    waiting,
+)
 
 ENQUEUED_FROM = ("created", "stopped", "failed")
 DEQUEUED_TO = ("created", "stopped", "failed")
@@ -22,10 +29,14 @@ ENDED_FROM = {
 }
 
 
-@endpoint("tasks.enqueue")
+@endpoint("tasks.enqueue", takes=requests.Enqueuing)
 def enqueue(call: Call) -> Json:
-    """Put a task at the end of a queue."""
+    """Put a task at the end of a queue; once for each key, if one is given."""
     doc = documents.own_task(call)
+    key = call.body.get("idempotency_key")
+    if key and once.is_used(call, key):
+        watched = waiting.is_watched(call.db, doc["execution"].get("queue") or "")
+        return {"queued": 1, "updated": 0, "fields": {}, "queue_watched": watched}
     if name := call.body.get("queue_name"):
         queue = waiting.queue_by_name(call.db, name)
     else:
@@ -40,14 +51,23 @@ def enqueue(call: Call) -> Json:
     fields["execution.queue"] = queue["id"]
     documents.save_task(call.db, doc)
     waiting.append(call.db, queue, doc["id"])
+    executions.forgive(call.db, doc["id"])
+    if key:
+        once.keep(call, key)
     watched = waiting.is_watched(call.db, queue["id"])
     return {"queued": 1, "updated": 1, "fields": fields, "queue_watched": watched}
 
 
-@endpoint("tasks.enqueue_many")
+@endpoint("tasks.enqueue_many", takes=requests.Enqueuing)
 def enqueue_many(call: Call) -> Json:
     """Put several tasks at the end of a queue."""
-    return for_each(call, _enqueue_one)
+    key = call.body.get("idempotency_key")
+
+    def one(each: Call) -> Json:
+        own = {"idempotency_key": f"{key} {each.body['task']}"} if key else {}
+        return _enqueue_one(each.like(**{**each.body, **own}))
+
+    return for_each(call, one)
 
 
 @endpoint("tasks.dequeue", takes=requests.Dequeue)
@@ -72,12 +92,23 @@ def dequeue(call: Call) -> Json:
 def started(call: Call) -> Json:
     """A worker has begun."""
     doc = documents.own_task(call)
+    host, named = call.origin.host, call.origin.execution
     if doc["status"] == "in_progress":
+        if not named:
+            fencing.refuse_given_up(call.db, call.origin, doc["id"])
         return {"updated": 0, "started": 0, "fields": {}}
     # An agent starts what it claimed: an abort in between is not overruled.
     agent = call.who.role is Role.AGENT
     _require(call, doc, ("queued",) if agent else STARTED_FROM, "in_progress")
     waiting.remove(call.db, doc["id"])
+    queue = doc["execution"].get("queue") or ""
+    if doc["status"] != "queued":
+        queue = ""
+        executions.renew(call.db, doc["id"])
+    chosen = named if agent else None
+    executions.begin(call.db, doc["id"], queue, named=chosen, ours=agent)
+    executions.lift(call.db, doc["id"], host)
+    call.pulse.begin(doc["id"], host)
     fields = _set_status(call, doc, "in_progress")
     doc["started"] = fields["started"] = now()
     doc.pop("completed", None)
@@ -130,8 +161,16 @@ def stopped(call: Call) -> Json:
 
 @endpoint("tasks.failed")
 def failed(call: Call) -> Json:
-    """A task has failed."""
-    return _end(call, documents.own_task(call), "failed")
+    """A task has failed; an agent that has lost its job may see it queued again."""
+    doc = documents.own_task(call)
+    reason = call.body.get("status_reason")
+    if call.who.role is Role.AGENT and reason == liveness.AGENT_LOST:
+        _require(call, doc, ("in_progress",), "failed")
+        why = str(call.body.get("status_message") or "The run was lost").rstrip(".")
+        if liveness.take_back(call.db, doc, call.rules, (), why):
+            names = ("status", "status_reason", "status_message", "status_changed")
+            return {"updated": 1, "fields": {name: doc[name] for name in names}}
+    return _end(call, doc, "failed")
 
 
 @endpoint("tasks.completed", "tasks.close")
@@ -163,6 +202,7 @@ def ping(call: Call) -> Json:
     """A task lives."""
     doc = documents.own_task(call)
     documents.save_task(call.db, doc)
+    call.pulse.note(doc["id"], call.origin.host)
     return {}
 
 
@@ -180,6 +220,7 @@ def reset(call: Call) -> Json:
     dropped = removal.drop_output_models(call, doc)
     urls = removal.files(call, doc, dropped)
     events.clear(call.db, doc["id"])
+    executions.renew(call.db, doc["id"])
     fields = _set_status(call, doc, "created")
     for name in ("started", "completed", "published", "active_duration"):
         doc.pop(name, None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from waylab_tracking import query, requests, sight
+from waylab_tracking.access import Role
 from waylab_tracking.database import queues, tasks
 from waylab_tracking.errors import (
     ApiError,
@@ -172,6 +173,8 @@ def remove_task(call: Call) -> Json:
     queue = waiting.queue_by_id(call.db, call.need("queue"))
     doc = documents.get_task(call.db, call.need("task"))
     removed = waiting.remove(call.db, doc["id"], queue["id"])
+    if removed and call.who.role is Role.AGENT:
+        waiting.pop(call.db, doc["id"], queue["id"])
     if removed:
         claims.note(call, doc["id"])
     if removed and call.body.get("update_task_status"):

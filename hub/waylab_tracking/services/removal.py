@@ -8,8 +8,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from waylab_tracking import requests
-from waylab_tracking.database import models, projects, reports, tasks
+from waylab_tracking import executions, listing, requests
+from waylab_tracking.database import listed, models, projects, reports, tasks
 from waylab_tracking.errors import ApiError, forbidden, invalid_status
 from waylab_tracking.registry import Call, Json, endpoint, for_each
 from waylab_tracking.services import documents, events, waiting
@@ -114,7 +114,9 @@ def _delete(call: Call, doc: Json) -> Json:
     urls = files(call, doc, dropped)
     waiting.remove(call.db, task)
     events.clear(call.db, task)
+    executions.forget(call.db, task)
     call.db.execute(tasks.delete().where(tasks.c.id == task))
+    listing.remove(call.db, task)
     return {
         "deleted": True,
         "deleted_models": len(dropped),
@@ -157,7 +159,7 @@ def _is_used(db: sa.Connection, model: str, task: str) -> bool:
 
 def _orphan(db: sa.Connection, task: str) -> int:
     """Leave the children of a deleted task without a parent; give how many."""
-    below = tasks.c.head["parent"].as_string() == task
+    below = tasks.c.id.in_(sa.select(listed.c.id).where(listed.c.parent == task))
     rows = db.execute(
         sa.select(tasks.c.id, tasks.c.head, tasks.c.doc).where(below)
     ).all()
@@ -167,6 +169,7 @@ def _orphan(db: sa.Connection, task: str) -> int:
         db.execute(
             tasks.update().where(tasks.c.id == row.id).values(head=head, doc=doc)
         )
+        listing.write(db, head)
     return len(rows)
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from typing import Any
 
 import sqlalchemy as sa
 
-from waylab_tracking import query, requests, sight
+from waylab_tracking import listing, query, requests, sight
 from waylab_tracking.database import tasks
 from waylab_tracking.errors import invalid_status
 from waylab_tracking.identity import COMPANY
@@ -39,7 +38,7 @@ INPUTS = (
     *("type", "script", "hyperparams", "configuration"),
     *("execution", "container", "models", "output_dest"),
 )
-PIECE = 200
+PIECE = 400
 SHARED = "shared"
 LIGHT = frozenset({*documents.HEAD, "execution.queue"})
 METRICS = "last_metrics"
@@ -75,10 +74,9 @@ def get_all(call: Call) -> Json:
     if body.get("project") and body.get("include_subprojects"):
         body["project"] = documents.subprojects(call.db, body["project"])
     light = query.names_used(body) <= LIGHT
-    columns = [tasks.c.head] if light else [tasks.c.head, tasks.c.doc]
+    ids, in_order = narrow(body)
     seen = sight.tasks_seen(call.db, call.who)
-    statement, in_order = narrow(sa.select(*columns).where(seen), body)
-    found = _candidates(call.db, body, statement, light=light)
+    found = _candidates(call.db, body, ids, seen, light=light)
     shown = documents.find(body, found, in_order=in_order)
     fields = body.get("only_fields")
     if light and not (fields and set(fields) <= LIGHT):
@@ -308,6 +306,7 @@ def _take_fields(call: Call, doc: Json) -> Json:
 
 
 def _insert(call: Call, doc: Json) -> str:
+    head = documents.head(doc)
     call.db.execute(
         tasks.insert().values(
             id=doc["id"],
@@ -315,25 +314,34 @@ def _insert(call: Call, doc: Json) -> str:
             user=doc["user"],
             status=doc["status"],
             created=doc["created"],
-            head=documents.head(doc),
+            head=head,
             doc=doc,
         )
     )
+    listing.add(call.db, head)
     return str(doc["id"])
 
 
 def _candidates(
-    db: sa.Connection, body: Json, statement: sa.Select[Any], *, light: bool
+    db: sa.Connection,
+    body: Json,
+    ids: sa.Select[tuple[str]],
+    seen: sight.Condition,
+    *,
+    light: bool,
 ) -> Iterator[Json]:
-    """Give the tasks that a statement finds, as heads or as whole documents."""
-    rows = db.execute(statement.execution_options(yield_per=PIECE))
-    if light:
-        yield from (dict(head) for head in rows.scalars())
-        return
+    """Give the tasks seen of the ids that a statement finds, whole or as heads."""
+    columns = (tasks.c.head,) if light else (tasks.c.head, tasks.c.doc)
     by_metric = any(one.startswith(METRICS) for one in query.names_used(body))
-    for some in rows.partitions():
-        docs = [documents.joined(row) for row in some]
-        if by_metric:
+    rows = db.execute(ids).scalars()
+    size = min(query.end(body) or PIECE, PIECE)  # The first are mostly the page.
+    while some := rows.fetchmany(size):
+        size = PIECE
+        wanted = sa.select(tasks.c.id, *columns).where(tasks.c.id.in_(some), seen)
+        known = {row.id: row for row in db.execute(wanted)}
+        found = [known[one] for one in some if one in known]
+        docs = [dict(row.head) if light else documents.joined(row) for row in found]
+        if by_metric and not light:
             documents.add_metrics(db, docs)
         yield from docs
 

@@ -7,6 +7,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from waylab_tracking import executions
 from waylab_tracking.database import claims, entries, popped, queues, tasks, workers
 from waylab_tracking.errors import ApiError, invalid_queue
 from waylab_tracking.moment import now
@@ -63,6 +64,7 @@ def append(db: sa.Connection, queue: Json, task: str) -> None:
             since=datetime.fromisoformat(added).timestamp(),
         )
     )
+    executions.renew(db, task, str(queue["id"]))
     queue_figures.record(db, queue["id"])
 
 
@@ -99,8 +101,7 @@ def pop(db: sa.Connection, task: str, queue: str) -> None:
 def give_back_overdue(db: sa.Connection, at: float | None = None) -> list[str]:
     """Put popped tasks that nobody has begun back at the head of their queues."""
     due = popped.c.until <= (time.time() if at is None else at)
-    rows = db.execute(sa.select(popped).where(due)).all()
-    db.execute(popped.delete().where(due))
+    rows = db.execute(popped.delete().where(due).returning(popped)).all()
     given = []
     for row in rows:
         task, queue = row.task, row.queue

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 
-from waylab_tracking import requests, sharing, sight
+from waylab_tracking import executions, fencing, requests, sharing, sight
 from waylab_tracking.access import Role
 from waylab_tracking.database import credentials, projects, users
 from waylab_tracking.errors import (
@@ -112,7 +112,10 @@ def job_token(call: Call) -> Json:
     if owner.role is Role.AGENT:
         msg = "an agent owns no tasks"
         raise unauthorized(msg)
-    token = call.identity.token(as_job(owner, task["id"]), JOB_TOKEN_SECONDS)
+    fencing.refuse_given_up(call.db, call.origin, task["id"])
+    execution = executions.current(call.db, task["id"])
+    job = as_job(owner, task["id"], execution)
+    token = call.identity.token(job, JOB_TOKEN_SECONDS)
     return {
         "token": token,
         "user": {"id": owner.id, "name": owner.name},

@@ -6,7 +6,7 @@ import time
 
 import sqlalchemy as sa
 
-from waylab_tracking import query, sight, worker_requests
+from waylab_tracking import fencing, query, sight, worker_requests
 from waylab_tracking.access import Role
 from waylab_tracking.database import tasks, workers
 from waylab_tracking.errors import ApiError
@@ -58,11 +58,14 @@ def status_report(call: Call) -> Json:
     except ApiError:
         register(call)
         doc = _get(call, worker)
-    doc["task"] = body.get("task")
-    if call.who.role is Role.AGENT and not sight.holds(call.db, call.who, doc["task"]):
+    doc["task"] = task = body.get("task")
+    if call.who.role is Role.AGENT and not sight.holds(call.db, call.who, task):
         doc["task"] = None  # Another has it now.
-    if doc["task"]:
-        _note_worker(call.db, doc["task"], worker)
+    elif task and fencing.is_given_up(call.db, call.origin, task):
+        doc["task"] = None
+    elif task:
+        call.pulse.note(task, call.origin.host)
+        _note_worker(call.db, task, worker)
     for name in ("queues", "tags", "system_tags"):
         if body.get(name) is not None:
             doc[name] = list(body[name])

@@ -14,7 +14,7 @@ def upgrade() -> None:
     """Expand only: every project stays everybody's."""
     for name in ("visibility", "scope"):
         op.add_column("projects", sa.Column(name, sa.String, nullable=True))
-    op.create_index("projects_by_scope", "projects", ["scope"])
+    op.create_index("ix_projects_scope", "projects", ["scope"])
     op.create_table(
         "shares",
         sa.Column("project", sa.String, primary_key=True),
@@ -31,7 +31,7 @@ def upgrade() -> None:
         sa.Column("task", sa.String, primary_key=True),
         sa.Column("user", sa.String, nullable=True, index=True),
     )
-    op.create_index("files_by_user", "files", ["user"])
+    op.create_index("ix_files_user", "files", ["user"])
     _note_claims()
 
 
