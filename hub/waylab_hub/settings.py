@@ -66,6 +66,15 @@ class Environment(BaseSettings):
             raise StartError(msg)
         return url
 
+    def databases(self) -> dict[str, str]:
+        """Give the URLs of what is in PostgreSQL instead of files, by name.
+
+        Raises:
+            StartError: one is no URL of PostgreSQL.
+        """
+        named = {"ledger": self.ledger_database()}
+        return {name: url for name, url in named.items() if url}
+
 
 SHARED_NOTICE = (
     "All labs and jobs here run under one system account: whoever may run a notebook "

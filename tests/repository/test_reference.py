@@ -17,6 +17,7 @@ from waylab_site.model import Site
 
 PACKAGES = (
     "waylab_agent",
+    "waylab_backup",
     "waylab_board",
     "waylab_clearml",
     "waylab_engine",

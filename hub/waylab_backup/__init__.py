@@ -1,0 +1,1 @@
+"""Backups of a site, made while it runs, and their restoration."""
