@@ -37,6 +37,8 @@ from waylab_spawner.environment import SYSTEM_PATH, kept
 FIRST_ADMIN = "admin"
 # The last is for tests of what the tracking server answers.
 _PASSED_ON = ("HOME", "TMPDIR", "WAYLAB_TRACKING_RECORD")
+# Amazon's libraries read the first, fsspec the second.
+_OF_STORES = ("AWS_", "FSSPEC_")
 
 
 @dataclass(frozen=True)
@@ -153,6 +155,14 @@ def base_environment(environ: Mapping[str, str]) -> dict[str, str]:
         "VIRTUAL_ENV": sys.prefix,
         "PYTHONUNBUFFERED": "1",
     }
+
+
+def store_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """Give what the tracking server alone gets: how to reach the files' store.
+
+    No lab and no job may see these: they may hold the keys of the whole store.
+    """
+    return {name: text for name, text in environ.items() if name.startswith(_OF_STORES)}
 
 
 def _place_site(state: State, given: Path | None, inventory: Inventory) -> None:

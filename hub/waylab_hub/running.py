@@ -18,7 +18,12 @@ from waylab_hub.engines import drop_address, hold_address
 from waylab_hub.errors import ControlError, HubError
 from waylab_hub.hub_api import HubApi
 from waylab_hub.lab_containers import end_containers
-from waylab_hub.preparation import Prepared, base_environment, write_hub_settings
+from waylab_hub.preparation import (
+    Prepared,
+    base_environment,
+    store_environment,
+    write_hub_settings,
+)
 from waylab_hub.programs import (
     BOARD,
     HUB,
@@ -310,6 +315,7 @@ class Running:
                 templates=prepared.templates,
                 proxy_command=prepared.proxy,
                 base_environment=base_environment(os.environ),
+                store_environment=store_environment(os.environ),
                 ledger_url=prepared.environment.ledger_database(),
                 shared_notice=settings.shared_notice,
             )
