@@ -395,10 +395,10 @@ def test_a_removed_user_is_out_at_once(waylab: Waylab, fresh: Open) -> None:
 def test_a_changed_password_ends_the_other_sessions(
     waylab: Waylab, fresh: Open
 ) -> None:
-    waylab.add_user("dora", PASSWORD)
+    waylab.add_user("flora", PASSWORD)
     here, there = fresh(), fresh()
-    here.sign_in("dora", PASSWORD)
-    there.sign_in("dora", PASSWORD)
+    here.sign_in("flora", PASSWORD)
+    there.sign_in("flora", PASSWORD)
     page = here.client.get("/hub/password")
     assert "Change your password" in page.text
 
@@ -413,17 +413,17 @@ def test_a_changed_password_ends_the_other_sessions(
 
     assert here.client.get("/hub/home").url.path == "/hub/home"
     assert there.client.get("/hub/home").url.path == "/hub/login"
-    assert there.sign_in("dora", PASSWORD).status_code == 403
-    assert there.sign_in("dora", OTHER).url.path == "/hub/spawn"
+    assert there.sign_in("flora", PASSWORD).status_code == 403
+    assert there.sign_in("flora", OTHER).url.path == "/hub/spawn"
 
-    waylab.run("users", "passwd", "dora", "--password-stdin", stdin=PASSWORD)
+    waylab.run("users", "passwd", "flora", "--password-stdin", stdin=PASSWORD)
 
     wait_for(
         lambda: here.client.get("/hub/home").url.path == "/hub/login",
         30,
         lambda: "The session goes on under an older password.",
     )
-    assert here.sign_in("dora", PASSWORD).url.path == "/hub/spawn"
+    assert here.sign_in("flora", PASSWORD).url.path == "/hub/spawn"
     assert here.client.get("/hub/home").url.path == "/hub/home"
 
 
