@@ -35,8 +35,7 @@ def backup(
     from waylab_backup.making import make  # noqa: PLC0415
     from waylab_site.state import State, default_root  # noqa: PLC0415
 
-    with _failing(as_json):
-        os.umask(0o077)
+    with _failing(as_json), _for_its_owner_alone():
         state = State.existing(default_root(os.environ))
         manifest = make(
             state.root,
@@ -61,9 +60,7 @@ def restore(
     from waylab_backup import restoring  # noqa: PLC0415
     from waylab_site.state import default_root  # noqa: PLC0415
 
-    with _failing(as_json):
-        # What is restored is for its owner alone to read.
-        os.umask(0o077)
+    with _failing(as_json), _for_its_owner_alone():
         if check:
             manifest = restoring.verify(folder.absolute())
         else:
@@ -72,6 +69,16 @@ def restore(
                 folder.absolute(), root, urls=_urls(), say=_say
             )
     _show(manifest, folder, as_json, "Checked" if check else "Restored")
+
+
+@contextmanager
+def _for_its_owner_alone() -> Iterator[None]:
+    """Write files that no other account may read."""
+    mask = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(mask)
 
 
 def _urls() -> dict[str, str]:
