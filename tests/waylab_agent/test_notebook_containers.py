@@ -32,6 +32,27 @@ def test_a_notebook_runs_to_its_artifacts_and_aborts_with_what_it_has(
     docker.ledger.wait_for_release()
 
 
+@pytest.mark.parametrize("catalogue", [(LAB,)])
+def test_a_kernel_that_outgrows_its_container_is_told_and_its_results_are_kept(
+    docker: DockerRig,
+) -> None:
+    task = submit_cells(
+        docker.rig,
+        "print('kept')",
+        "hoard = [bytearray(1 << 24) for _ in range(200)]",
+        "print('never')",
+    )
+    call = docker.rig.user.call
+    call("tasks.dequeue", {"task": task})
+    call("tasks.edit", {"task": task, "container": {"arguments": "--memory 700m"}})
+    call("tasks.enqueue", {"task": task, "queue_name": docker.rig.queue})
+    docker.start_agent()
+    assert docker.rig.end_of(task, 120) == ("failed", "out-of-memory")
+    assert "cell 2" in docker.rig.task(task)["status_message"]
+    assert {"bundle", "notebook", "html"} <= artifacts(docker.rig, task)
+    docker.ledger.wait_for_release()
+
+
 @pytest.mark.parametrize("catalogue", [(BARE,)])
 def test_an_image_without_the_runner_is_unfit_and_says_so(docker: DockerRig) -> None:
     docker.start_agent()

@@ -6,7 +6,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,12 +16,15 @@ from tests.waylab_lab.rig import (
     SOURCES,
     Lab,
     add_run,
+    code_cell,
     environment,
+    notebook,
     running_lab,
     write_notebook,
 )
 
 from waylab_clearml.client import Client
+from waylab_clearml.live import Index, Segment
 from waylab_clearml.offer import GpuOffer, Offer, as_item
 from waylab_clearml.verdict import Outcome, Reason, Verdict
 from waylab_tracking.testing import Server
@@ -230,6 +233,48 @@ def test_a_change_is_seen_without_a_reload(screen: Screen, ada: Client) -> None:
     page.get_by_role("button", name="Clear filters").click()
     expect(running).to_be_visible()
     ada.call("tasks.stopped", {"task": run, "force": True})
+
+
+def test_a_live_notebook_is_followed_after_a_reload_too(
+    screen: Screen, ada: Client
+) -> None:
+    page = screen.page
+    run = add_run(ada, "growing")
+    ada.call("tasks.started", {"task": run, "force": True})
+    index = Index(
+        skeleton=upload(ada, run, "notebook", notebook(code_cell("1"))),
+        cells_total=1,
+        cell_current=0,
+    )
+    publish(ada, run, index)
+    page.get_by_role("option", name=re.compile("^growing")).click()
+    page.get_by_role("button", name="Open live notebook").click()
+    shown = page.locator(".jp-Notebook .jp-Cell")
+    expect(shown).to_have_count(1)
+    # The lab saves its layout a while after it has changed.
+    with page.expect_response(lambda answer: "/api/workspaces/" in answer.url):
+        pass
+    page.reload()
+    expect(shown).to_have_count(1, timeout=60_000)
+    stream = {"output_type": "stream", "name": "stdout", "text": "it has grown"}
+    outcome = {"execution_count": 1, "outputs": [stream]}
+    grown = upload(ada, run, "segment", {"format": 1, "cells": {"0": outcome}})
+    segments = (Segment(grown, (0,)),)
+    publish(ada, run, replace(index, cells_done=1, segments=segments))
+    expect(page.locator(".jp-Notebook")).to_contain_text("it has grown")
+    ada.call("tasks.stopped", {"task": run, "force": True})
+
+
+def upload(client: Client, run: str, name: str, content: object) -> str:
+    """Put a file where the runner has those of the live notebook."""
+    path = f"p/growing.{run}/artifacts/live/{name}.json"
+    return client.upload(path, json.dumps(content).encode(), "application/json")
+
+
+def publish(client: Client, run: str, index: Index) -> None:
+    item = {"name": "waylab_live", "type": "json", "value": index.to_json()}
+    body = {"task": run, "configuration": [item], "force": True}
+    client.call("tasks.edit_configuration", body)
 
 
 def test_a_starter_is_copied_from_the_launcher(screen: Screen, seen_lab: Lab) -> None:

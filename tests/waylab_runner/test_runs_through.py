@@ -214,6 +214,21 @@ def test_widget_state_that_cannot_be_kept_costs_no_other_result(
     assert "A part of the result could not be kept" in job.log
 
 
+def test_a_message_that_is_no_widget_s_ends_no_run(submit: Submit) -> None:
+    job = submit(
+        "import comm\n"
+        "def open(data): comm.create_comm(target_name='jupyter.widget', data=data)\n"
+        "open({'state': {'_model_name': 'X'}})\n"
+        "open({'state': 5})\n"
+        "open({})\n"
+        "open({'state': {}, 'buffer_paths': [['a']]})\n"
+        "print('all sent')",
+    ).start()
+    assert job.wait() == 0
+    assert job.texts() == ["all sent\n"]
+    assert "A widget's message could not be read: KeyError" in job.log
+
+
 def test_the_input_may_have_been_run_before(
     submit: Submit, rig: Rig, tmp_path: Path
 ) -> None:

@@ -1,5 +1,7 @@
+import { PathExt } from '@jupyterlab/coreutils';
 import type { IDocumentManager } from '@jupyterlab/docmanager';
 import type { IDocumentWidget } from '@jupyterlab/docregistry';
+import type { INotebookTracker, NotebookPanel } from '@jupyterlab/notebook';
 import { Poll } from '@lumino/polling';
 
 import type { LabClient } from './tokens';
@@ -7,12 +9,28 @@ import type { LabClient } from './tokens';
 const FOLLOW_MS = 2000;
 const LONGEST_MS = 30_000;
 
-/** Opens output notebooks beside their run, and renews those of runs that go on. */
+/** An output notebook is to be read; its reader may start a kernel by hand. */
+const NO_KERNEL_YET = {
+  shouldStart: false,
+  canStart: true,
+  autoStartDefault: false
+};
+
+/**
+ * Opens output notebooks beside their run, and renews those of runs that go on.
+ *
+ * `folder` is where the lab keeps them: see `outputs.py`.
+ */
 export class OutputOpener {
   constructor(
     private readonly client: LabClient,
-    private readonly documents: IDocumentManager
-  ) {}
+    private readonly documents: IDocumentManager,
+    notebooks: INotebookTracker,
+    private readonly folder: string
+  ) {
+    notebooks.forEach(panel => void this._adopt(panel));
+    notebooks.widgetAdded.connect((_, panel) => void this._adopt(panel));
+  }
 
   /** Saves and shows a run's output notebook. Rejects if there is none (yet). */
   async open(runId: string): Promise<IDocumentWidget | undefined> {
@@ -23,7 +41,7 @@ export class OutputOpener {
       'default',
       undefined,
       { mode: 'split-right' },
-      { shouldStart: false, canStart: true, autoStartDefault: false }
+      NO_KERNEL_YET
     );
     if (widget === undefined) {
       return undefined;
@@ -38,6 +56,25 @@ export class OutputOpener {
     return widget;
   }
 
+  /** Follows a tab that was not opened here, such as one restored by a reload. */
+  private async _adopt(panel: NotebookPanel): Promise<void> {
+    const { context } = panel;
+    if (PathExt.dirname(context.localPath) !== this.folder) {
+      return;
+    }
+    // A kernel that starts notes itself in the notebook, which then counts as changed
+    // by its reader. The lab starts kernels after the document is loaded.
+    context.sessionContext.kernelPreference = {
+      ...context.sessionContext.kernelPreference,
+      ...NO_KERNEL_YET
+    };
+    await context.ready;
+    const runId = unfinishedRun(panel);
+    if (runId !== null && !panel.isDisposed) {
+      this._follow(runId, panel);
+    }
+  }
+
   private _follow(runId: string, widget: IDocumentWidget): void {
     if (this._followed.has(runId)) {
       return;
@@ -47,6 +84,10 @@ export class OutputOpener {
       name: `@waylab/lab:output-${runId}`,
       factory: async () => {
         const saved = await this.client.saveOutput(runId);
+        if (saved.path !== widget.context.localPath) {
+          poll.dispose(); // A copy, or renamed: it is the reader's own now.
+          return;
+        }
         behind = behind || saved.changed;
         // What a reader has written into the copy is theirs to keep.
         if (behind && !widget.isDisposed && !widget.context.model.dirty) {
@@ -66,6 +107,16 @@ export class OutputOpener {
   }
 
   private readonly _followed = new Set<string>();
+}
+
+/** The run whose output a notebook is, if more may come: see `outputs.py`. */
+function unfinishedRun(panel: NotebookPanel): string | null {
+  const noted: unknown = panel.context.model.getMetadata('waylab');
+  if (typeof noted !== 'object' || noted === null) {
+    return null;
+  }
+  const { run, final } = noted as { run?: unknown; final?: unknown };
+  return typeof run === 'string' && final === false ? run : null;
 }
 
 /** Loads a document anew and leaves the reader at the place where they were. */

@@ -10,6 +10,7 @@ import {
 } from '@jupyterlab/apputils';
 import { PageConfig } from '@jupyterlab/coreutils';
 import { IDocumentManager } from '@jupyterlab/docmanager';
+import { INotebookTracker } from '@jupyterlab/notebook';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 
 import { runsIcon } from './icons';
@@ -34,7 +35,7 @@ export const runsPlugin: JupyterFrontEndPlugin<RunsBoard> = {
   id: '@waylab/lab:runs',
   description: 'Lists runs in the sidebar and opens them in panels.',
   autoStart: true,
-  requires: [ILabClient, IDocumentManager],
+  requires: [ILabClient, IDocumentManager, INotebookTracker],
   optional: [ICommandPalette, ILayoutRestorer, ITranslator],
   provides: IRunsBoard,
   activate: activateRuns
@@ -44,6 +45,7 @@ function activateRuns(
   app: JupyterFrontEnd,
   client: LabClient,
   documents: IDocumentManager,
+  notebooks: INotebookTracker,
   palette: ICommandPalette | null,
   restorer: ILayoutRestorer | null,
   translator: ITranslator | null
@@ -59,7 +61,12 @@ function activateRuns(
     services,
     PageConfig.getOption('waylabNotice')
   );
-  const outputs = new OutputOpener(client, documents);
+  const outputs = new OutputOpener(
+    client,
+    documents,
+    notebooks,
+    PageConfig.getOption('waylabOutputs')
+  );
   const tracker = new WidgetTracker<MainAreaWidget<RunPanelBody>>({
     namespace: 'waylab-run'
   });

@@ -50,6 +50,7 @@ def load(server_app: ServerApp) -> None:
     # The pages of JupyterLab hand this to the extension in the browser.
     pages = server_app.web_app.settings.setdefault("page_config_data", {})
     pages["waylabNotice"] = settings.notice
+    pages["waylabOutputs"] = OUTPUT_FOLDER
     base = url_path_join(server_app.web_app.settings["base_url"], "waylab", "api")
     server_app.web_app.add_handlers(  # type: ignore[no-untyped-call]
         ".*$", [(f"{base}/{path}", handler, shared) for path, handler in ROUTES]

@@ -14,6 +14,7 @@ from waylab_clearml.client import Client
 from waylab_clearml.notebooks import sign
 from waylab_clearml.runs import Progress, RunState
 
+METADATA = "waylab"
 _READ_ONLY = 0o444
 _NAME_LENGTH = 80
 _FINAL = frozenset({RunState.COMPLETED, RunState.FAILED, RunState.ABORTED})
@@ -53,7 +54,15 @@ class Outputs:
         final = run.state in _FINAL
         if not final and path.exists() and self._read.get(run_id) == run.progress:
             return SavedOutput(path, final=False, changed=False)
-        content = json.dumps(runs.live_notebook(client, run_id), ensure_ascii=False)
+        notebook = runs.live_notebook(client, run_id)
+        # By this, a tab that the lab restores is known as a run's output, and followed.
+        metadata = notebook["metadata"]
+        metadata[METADATA] = {"run": run_id, "final": final}
+        # A lab adds what is missing here when it opens a notebook, and takes it for
+        # changed by its reader from then on.
+        kernel = metadata.setdefault("kernelspec", {"name": "", "display_name": ""})
+        metadata.setdefault("language_info", {"name": kernel.get("language", "")})
+        content = json.dumps(notebook, ensure_ascii=False)
         self.folder.mkdir(parents=True, exist_ok=True)
         changed = not _holds(path, content)
         if changed:

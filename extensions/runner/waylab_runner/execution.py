@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import importlib
+import logging
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from nbclient import NotebookClient
 else:
     NotebookClient = importlib.import_module("nbclient").NotebookClient
+
+logger = logging.getLogger(__name__)
 
 ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 
@@ -129,6 +132,17 @@ class Execution(NotebookClient):
         elif kind == "error":
             self._console.write("\n".join([*content["traceback"], ""]))
         return super().process_message(msg, cell, cell_index)
+
+    def handle_comm_msg(self, outs: Any, msg: dict[str, Any], cell_index: int) -> None:
+        """Keep a widget's state as nbclient does; what is no widget's is left out.
+
+        nbclient takes it that every message has all that ipywidgets sends, and ends the
+        run with a `KeyError` if not.
+        """
+        try:
+            super().handle_comm_msg(outs, msg, cell_index)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            logger.warning("A widget's message could not be read: %r", error)
 
     def _update_display_id(self, display_id: str, msg: dict[str, Any]) -> None:
         self._changed.update(self._display_id_map.get(display_id, ()))
