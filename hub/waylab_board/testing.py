@@ -43,6 +43,13 @@ class RunningBoard:
         self._settings = settings
         self._process: subprocess.Popen[bytes] | None = None
         self._opened: list[NodeBoard] = []
+        self._http = httpx.Client(
+            timeout=30,
+            trust_env=False,
+            # Nothing is encrypted here, and reading all authorities takes its time.
+            verify=False,  # noqa: S501
+            limits=httpx.Limits(max_keepalive_connections=0),
+        )
         (state / "site.json").write_text(site.model_dump_json(), encoding="utf-8")
         if not self.hub_token_file.exists():
             self.hub_token_file.write_text(secrets.token_hex(32), encoding="ascii")
@@ -104,7 +111,7 @@ class RunningBoard:
         deadline = time.monotonic() + READY_SECONDS
         while time.monotonic() < deadline and self._process.poll() is None:
             try:
-                if httpx.get(f"{self.url}/health", trust_env=False).is_success:
+                if self._http.get(f"{self.url}/health").is_success:
                     return
             except httpx.TransportError:
                 time.sleep(_PAUSE_SECONDS)
@@ -155,6 +162,7 @@ class RunningBoard:
     def close(self) -> None:
         """End the process and close the clients that were given."""
         self.stop()
+        self._http.close()
         for client in self._opened:
             client.close()
 
@@ -164,14 +172,7 @@ class RunningBoard:
         """Send a request to the REST interface, as the operator if not said else."""
         used = self.operator_token if token is None else token
         headers = {"Authorization": f"token {used}"} if used else {}
-        return httpx.request(
-            method,
-            self.api + path,
-            json=body,
-            headers=headers,
-            timeout=30,
-            trust_env=False,
-        )
+        return self._http.request(method, self.api + path, json=body, headers=headers)
 
     def state(self) -> BoardState:
         """Give what the board shows."""

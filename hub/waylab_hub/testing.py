@@ -18,6 +18,7 @@ from typing import Any, Protocol
 
 import httpx
 
+from waylab_site.certificates import trusted
 from waylab_spawner.testing import free_port, wait_for
 
 READY = re.compile(r"^Waylab is ready: (http://127\.0\.0\.1:\d+)$", re.MULTILINE)
@@ -157,7 +158,11 @@ class Browser:
     def __init__(self, waylab: Reachable) -> None:
         """Nothing is sent yet."""
         self.client = httpx.Client(
-            base_url=waylab.url, follow_redirects=True, timeout=30.0, trust_env=False
+            base_url=waylab.url,
+            follow_redirects=True,
+            timeout=30.0,
+            trust_env=False,
+            verify=trusted(),
         )
 
     def sign_in(self, name: str, password: str) -> httpx.Response:

@@ -37,6 +37,7 @@ from waylab_ledger.wire import (
     decode,
     encode,
 )
+from waylab_site.certificates import trusted
 
 T = TypeVar("T")
 
@@ -121,6 +122,7 @@ class BoardClient:
             headers={"Authorization": f"token {token}"},
             timeout=timeout_seconds,
             trust_env=False,
+            verify=trusted(),
         )
 
     async def __aenter__(self) -> Self:
@@ -248,6 +250,7 @@ class NodeBoard:
             headers={"Authorization": f"token {token}"},
             timeout=timeout_seconds,
             trust_env=False,
+            verify=trusted(),
         )
 
     @classmethod

@@ -20,6 +20,8 @@ from typing import Any, TypeVar
 
 import httpx
 
+from waylab_site.certificates import trusted
+
 T = TypeVar("T")
 
 _START_SECONDS = 60.0
@@ -90,6 +92,7 @@ class Hub:
             headers={"Authorization": f"token {self.token}"},
             timeout=60.0,
             trust_env=False,
+            verify=trusted(),
         )
 
     @property
@@ -209,7 +212,11 @@ class Hub:
     def browser(self, user: str) -> httpx.Client:
         """Give a browser in which a user has signed in; `stop` closes it."""
         client = httpx.Client(
-            base_url=self.url, follow_redirects=True, timeout=60.0, trust_env=False
+            base_url=self.url,
+            follow_redirects=True,
+            timeout=60.0,
+            trust_env=False,
+            verify=trusted(),
         )
         self._clients.append(client)
         client.get("/hub/login")

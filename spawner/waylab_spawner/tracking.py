@@ -17,7 +17,7 @@ from typing import Literal, Self
 
 import httpx
 
-from waylab_spawner.certificates import trusted
+from waylab_site.certificates import trusted
 from waylab_spawner.errors import TrackingError
 
 Role = Literal["admin", "user", "agent"]

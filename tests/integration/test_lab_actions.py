@@ -35,6 +35,9 @@ def page(site: Any, browser: Browser) -> Iterator[Page]:
     page.wait_for_url(re.compile(r"/user/[^/]+/lab"), timeout=120_000)
     expect(page.locator("#jp-main-dock-panel")).to_be_visible(timeout=60_000)
     put_notebook(page, "slow.ipynb", STEPS, LOOP)
+    page.goto(f"{page.url.partition('?')[0]}?reset")  # So that it is listed at once.
+    listed = page.locator(".jp-DirListing-item", has_text="slow.ipynb")
+    expect(listed).to_be_visible(timeout=60_000)
     yield page
     context.close()
 
@@ -70,9 +73,10 @@ def put_notebook(page: Page, name: str, parameters: str, *sources: str) -> None:
 
 
 def file_of(page: Page, name: str) -> Locator:
-    """Find a file in the browser of files, once it is listed."""
-    page.locator(".jp-SideBar [data-id=filebrowser]").click()
-    page.get_by_role("button", name="Refresh the file browser").click()
+    """Find a file in the browser of files."""
+    files = page.locator(".jp-DirListing")
+    if not files.is_visible():  # A click on the tab of what is open would close it.
+        page.locator(".jp-SideBar [data-id=filebrowser]").click()
     return page.locator(".jp-DirListing-item", has_text=name)
 
 
@@ -144,8 +148,9 @@ def test_a_run_is_aborted_and_run_again_with_another_value(page: Page) -> None:
     page.locator(".jp-SideBar [data-id=waylab-runs]").click()
     rows = page.get_by_role("option", name=re.compile("^slow"))
     expect(rows).to_have_count(2)
-    expect(rows.first).to_contain_text("Completed", timeout=120_000)
-    rows.first.click()
+    done = page.get_by_role("option", name=re.compile("^slow, Completed"))
+    expect(done).to_be_visible(timeout=120_000)
+    done.click()
     shown = page.locator(".wl-Panel:visible")
     shown.get_by_role("tab", name="Log").click()
     expect(shown).to_contain_text("step 1 of 2")

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-_STEP_SECONDS = 0.05
+_STEP_SECONDS = 0.1
 
 
 def wait_until(

@@ -117,28 +117,30 @@ def test_an_exit_status_and_memory_that_ran_out_are_told(docker: DockerRig) -> N
     assert docker.rig.end_of(greedy) == ("failed", "out-of-memory")
 
 
-@pytest.mark.parametrize(
-    ("container", "reason", "words"),
-    [
-        ({"image": "evil/image:latest"}, "image-missing", "evil/image:latest"),
-        ({"image": NOTHING}, "image-unfit", "has no python3"),
-        ({"setup_shell_script": "id"}, "start-failed", "set-up script"),
-        ({"arguments": "--privileged"}, "start-failed", "--privileged"),
-        ({"arguments": "-v /:/host"}, "start-failed", "-v"),
-        ({"arguments": "--network=host"}, "start-failed", "--network"),
-        ({"arguments": "--gpus all"}, "start-failed", "--gpus"),
-        ({"arguments": "-e NVIDIA_VISIBLE_DEVICES=all"}, "start-failed", "NVIDIA"),
-        ({"arguments": "--user 0"}, "start-failed", "--user"),
-        ({"arguments": "--memory 9999g"}, "start-failed", "--memory"),
-    ],
-)
-def test_what_a_job_cannot_have_is_refused_by_name(
-    docker: DockerRig, container: dict[str, str], reason: str, words: str
-) -> None:
+REFUSED: list[tuple[dict[str, str], str, str]] = [
+    ({"image": "evil/image:latest"}, "image-missing", "evil/image:latest"),
+    ({"image": NOTHING}, "image-unfit", "has no python3"),
+    ({"setup_shell_script": "id"}, "start-failed", "set-up script"),
+    ({"arguments": "--privileged"}, "start-failed", "--privileged"),
+    ({"arguments": "-v /:/host"}, "start-failed", "-v"),
+    ({"arguments": "--network=host"}, "start-failed", "--network"),
+    ({"arguments": "--gpus all"}, "start-failed", "--gpus"),
+    ({"arguments": "-e NVIDIA_VISIBLE_DEVICES=all"}, "start-failed", "NVIDIA"),
+    ({"arguments": "--user 0"}, "start-failed", "--user"),
+    ({"arguments": "--memory 9999g"}, "start-failed", "--memory"),
+]
+
+
+def test_what_a_job_cannot_have_is_refused_by_name(docker: DockerRig) -> None:
     docker.start_agent()
-    task = docker.enqueue("print('ran')", container=container)
-    assert docker.rig.end_of(task) == ("failed", reason)
-    assert words in docker.rig.task(task)["status_message"]
+    tasks = [
+        docker.enqueue("print('ran')", container=container)
+        for container, _, _ in REFUSED
+    ]
+    for task, (container, reason, words) in zip(tasks, REFUSED, strict=True):
+        assert docker.rig.end_of(task) == ("failed", reason), container
+        assert words in docker.rig.task(task)["status_message"], container
+        assert "ran" not in docker.rig.console(task), container
     docker.ledger.wait_for_release()
     wait_until(lambda: not docker.containers(), "no container")
 

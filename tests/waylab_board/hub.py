@@ -17,6 +17,7 @@ import httpx
 
 from waylab_board.testing import RunningBoard, free_port, running_board
 from waylab_hub.places import proxy_command
+from waylab_site.certificates import trusted
 from waylab_site.model import Site
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -129,7 +130,9 @@ class RunningHub:
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline and self._process.poll() is None:
             try:
-                answer = httpx.get(f"{self.url}/hub/health", trust_env=False)
+                answer = httpx.get(
+                    f"{self.url}/hub/health", trust_env=False, verify=trusted()
+                )
             except httpx.TransportError:
                 time.sleep(0.1)
                 continue
@@ -154,6 +157,7 @@ class RunningHub:
             headers={"Authorization": f"token {token}"},
             timeout=30,
             trust_env=False,
+            verify=trusted(),
         )
         answer.raise_for_status()
         return answer.json() if answer.content else None
@@ -162,7 +166,11 @@ class RunningHub:
     def browser(self, name: str) -> Iterator[httpx.Client]:
         """Give a client that is signed in at the hub as somebody."""
         with httpx.Client(
-            base_url=self.url, follow_redirects=True, timeout=30, trust_env=False
+            base_url=self.url,
+            follow_redirects=True,
+            timeout=30,
+            trust_env=False,
+            verify=trusted(),
         ) as client:
             client.get("/hub/login")
             form = {"username": name, "password": "x", "_xsrf": _xsrf(client)}

@@ -8,6 +8,7 @@ import httpx
 from tests.waylab_board.conftest import Ask
 
 from waylab_board.testing import FakeNode, RunningBoard
+from waylab_site.certificates import trusted
 
 OPEN = {"/health"}
 # Joining has a token of its own kind; signing in is how a browser gets one.
@@ -28,7 +29,9 @@ ADMINS = (
 def operations(board: RunningBoard) -> list[tuple[str, str]]:
     """List every endpoint that the interface describes."""
     headers = {"Authorization": f"token {board.operator_token}"}
-    answer = httpx.get(f"{board.url}/openapi.json", headers=headers, trust_env=False)
+    answer = httpx.get(
+        f"{board.url}/openapi.json", headers=headers, trust_env=False, verify=trusted()
+    )
     paths = answer.raise_for_status().json()["paths"]
     return [
         (method.upper(), re.sub(r"\{\w+\}", "x", path))
@@ -47,7 +50,12 @@ def test_every_endpoint_demands_authentication(board: RunningBoard) -> None:
         if path.removeprefix("/services/gpus") not in OPEN
         and (
             answer := httpx.request(
-                method, root + path, headers=header, json={}, trust_env=False
+                method,
+                root + path,
+                headers=header,
+                json={},
+                trust_env=False,
+                verify=trusted(),
             )
         ).status_code
         != 401
@@ -59,13 +67,13 @@ def test_every_endpoint_demands_authentication(board: RunningBoard) -> None:
 
 def test_pages_and_their_description_demand_it_too(board: RunningBoard) -> None:
     for path in (*PAGES, "/openapi.json"):
-        answer = httpx.get(board.url + path, trust_env=False)
+        answer = httpx.get(board.url + path, trust_env=False, verify=trusted())
         assert answer.status_code == 401, path
     for path in SIGN_IN:
-        answer = httpx.get(board.url + path, trust_env=False)
+        answer = httpx.get(board.url + path, trust_env=False, verify=trusted())
         assert answer.status_code in {401, 403}, path
     for path in ("/health", "/static/board.css"):
-        assert httpx.get(board.url + path, trust_env=False).is_success
+        assert httpx.get(board.url + path, trust_env=False, verify=trusted()).is_success
 
 
 def test_only_admins_drain_fence_invite_and_audit(board: RunningBoard) -> None:

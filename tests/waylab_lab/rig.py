@@ -22,6 +22,7 @@ import httpx
 from waylab_clearml.client import Client
 from waylab_clearml.credentials import Credentials
 from waylab_clearml.environment import sdk_environment
+from waylab_site.certificates import trusted
 from waylab_tracking.testing import Server
 
 READY_SECONDS = 60.0
@@ -46,6 +47,7 @@ class Lab:
             headers=headers,
             timeout=30,
             trust_env=False,
+            verify=trusted(),
             **options,
         )
 
@@ -126,7 +128,7 @@ def _wait(lab: Lab, process: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + READY_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         try:
-            httpx.get(f"{lab.url}/api", timeout=5, trust_env=False)
+            httpx.get(f"{lab.url}/api", timeout=5, trust_env=False, verify=trusted())
         except httpx.TransportError:
             time.sleep(0.05)
         else:

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 import httpx
 
+from waylab_site.certificates import trusted
 from waylab_tracking.testing import Server
 
 
@@ -14,7 +15,9 @@ class Door:
 
     def __init__(self, server: Server, keys: tuple[str, str], token: str = "") -> None:
         self.url = server.url
-        self.http = httpx.Client(base_url=server.url, trust_env=False, timeout=30)
+        self.http = httpx.Client(
+            base_url=server.url, trust_env=False, verify=trusted(), timeout=30
+        )
         self.token = token or self._login(keys)
 
     def _login(self, keys: tuple[str, str]) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 from tests.waylab_tracking.door import Door
 
+from waylab_site.certificates import trusted
 from waylab_tracking.access import Kind, Role
 from waylab_tracking.testing import Server
 
@@ -37,7 +38,9 @@ class Ground:
 
     def __init__(self, server: Server) -> None:
         self.server = server
-        self.http = httpx.Client(base_url=server.url, trust_env=False, timeout=30)
+        self.http = httpx.Client(
+            base_url=server.url, trust_env=False, verify=trusted(), timeout=30
+        )
         server.call("waylab.ensure_user", {"name": "cara", "groups": ["vision"]})
         names = ("ann", "bob", "cara", "dan")
         self._doors = {name: Door(server, server.create_user(name)) for name in names}

@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 from tests.waylab_tracking.door import Door
 
+from waylab_site.certificates import trusted
 from waylab_tracking.testing import Server, running_server
 
 JSON_LINES = {"Content-Type": "application/json-lines"}
@@ -34,7 +35,7 @@ class Feed:
 
     def run(self) -> None:
         """Send until the server is gone."""
-        with httpx.Client(trust_env=False, timeout=30) as client:
+        with httpx.Client(trust_env=False, verify=trusted(), timeout=30) as client:
             for number in range(MAX_BATCHES):
                 self.sent.append(number)
                 try:

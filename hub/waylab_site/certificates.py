@@ -1,7 +1,7 @@
 """The certificates that this process trusts, read once.
 
-httpx reads them for each client that it makes, which takes tens of milliseconds: at the
-start of each lab, in the hub's event loop, everybody would feel that.
+httpx reads them for each client that it makes, which takes tens of milliseconds: in the
+hub's event loop, at the start of each lab, everybody would feel that.
 """
 
 from __future__ import annotations
