@@ -13,6 +13,7 @@ need iptables iptables
 need iproute2 ip
 need debootstrap debootstrap
 need gcc cc
+need openssh-client ssh
 [ -e /usr/include/stdio.h ] || wanted="$wanted libc6-dev"
 [ -d /usr/lib/postgresql ] || have postgres || wanted="$wanted postgresql"
 # Tests of sessions unpack an SSH server for themselves. It is not installed: none is to

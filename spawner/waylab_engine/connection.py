@@ -31,6 +31,7 @@ from waylab_engine.errors import (
     EngineUnreachable,
     ImageMissing,
 )
+from waylab_engine.ssh_socket import SshAdapter
 from waylab_engine.unix_socket import SocketAdapter
 
 P = ParamSpec("P")
@@ -40,6 +41,7 @@ THREADS = 64
 
 _OLDEST_API = "1.24"
 """The SDK makes no client for less; only the version is asked with it."""
+_ADAPTERS = {"unix": SocketAdapter, "ssh": SshAdapter}
 _CONFLICT = 409
 _NOT_FOUND = 404
 
@@ -202,11 +204,14 @@ class Connection:
             max_pool_size=THREADS,
             use_ssh_client=self.address.url.startswith("ssh://"),
         )
-        if self.address.url.startswith("unix://"):
-            adapter = SocketAdapter(
-                self.address.url, timeout_seconds=seconds, connections=THREADS
-            )
-            client.mount("http+docker://", adapter)
+        # A list of authorities or a proxy in the environment would take the place of
+        # what the site says of this engine.
+        client.trust_env = False
+        url = self.address.url
+        kind = _ADAPTERS.get(url.partition("://")[0])
+        if kind is not None:
+            adapter = kind(url, timeout_seconds=seconds, connections=THREADS)
+            client.mount(client.base_url, adapter)
         return client
 
     def _timed_out(self, seconds: float) -> EngineTimeout:
