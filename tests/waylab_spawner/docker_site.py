@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import tarfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -247,13 +247,15 @@ class DockerSite:
 
 
 @contextmanager
-def running_site(root: Path, **traits: Any) -> Iterator[DockerSite]:
-    """Run a site; its labs end with its engines.
+def running_site(
+    root: Path, images: Sequence[dict[str, str]] = (), **traits: Any
+) -> Iterator[DockerSite]:
+    """Run a site, with these images too; its labs end with its engines.
 
     Raises:
         RigError: this machine cannot; the text says what is missing.
     """
-    site = Site.model_validate(SITE)
+    site = Site.model_validate({**SITE, "images": [*SITE["images"], *images]})
     with ExitStack() as stack:
         engines = {
             name: stack.enter_context(

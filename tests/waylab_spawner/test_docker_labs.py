@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from tests.waylab_engine.registry import running_registry
 from tests.waylab_spawner.docker_site import DockerSite, running_site
 
 from waylab_hub.testing import open_folder
@@ -20,6 +22,7 @@ from waylab_spawner.testing import (
     wait_for,
 )
 
+PULLING = re.compile(r"Pulling the image: (\d+) %")
 _missing = requirements()
 try:
     proxy_program()
@@ -38,8 +41,11 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[DockerSite]:
-    with open_folder() as root, running_site(root) as running:
-        yield running
+    with open_folder() as root, running_registry() as registry:
+        far = f"{registry}/tiny:1"
+        images = [{"name": "far", "title": "Of a registry", "reference": far}]
+        with running_site(root, images) as running:
+            yield running
 
 
 @pytest.fixture(autouse=True)
@@ -282,6 +288,26 @@ def test_a_missing_image_is_told_with_a_remedy(site: DockerSite) -> None:
     assert "is not on vision, and cannot be brought there" in page
     assert "Choose another image" in page
     site.board.until(lambda state: not state.leases)
+
+
+def test_a_pull_is_followed_by_percent_and_what_is_no_lab_is_said(
+    site: DockerSite,
+) -> None:
+    user = site.user("ann")
+    pages = site.hub.browser(user)
+
+    site.hub.spawn(user, {"profile": "cpu", "image": "far"})
+    events = pages.get(f"/hub/api/users/{user}/server/progress").text
+    told = [str(step["message"]) for step in steps_of(events)]
+    pulled = [int(found[1]) for one in told if (found := PULLING.match(one))]
+
+    assert len(pulled) > 2, told
+    assert pulled == sorted(set(pulled))
+    assert pulled[-1] == 100
+    site.hub.wait_gone(user)
+    page = pages.get(f"/hub/spawn-pending/{user}").text
+    assert "jupyterhub-singleuser" in page, page[-3000:]
+    assert site.containers("vision") == []
 
 
 def test_the_steps_of_a_start_are_told(site: DockerSite) -> None:
