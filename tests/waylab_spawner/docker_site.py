@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import io
+import os
+import subprocess
+import sys
 import tarfile
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from tests.waylab_spawner.ground import running_ground
 
 from waylab_board.testing import RunningBoard
-from waylab_engine import found
 from waylab_engine.engine import Engine
-from waylab_engine.errors import EngineError
 from waylab_engine.names import container_name
-from waylab_ledger.client import LedgerError
-from waylab_ledger.values import Device, DeviceKind, Holder, NodeReport
+from waylab_ledger.values import Holder, NodeState
 from waylab_rig.rig import REFERENCE, RunningEngine, of_node, start_engine
 from waylab_site.model import Site
-from waylab_spawner.testing import Hub
+from waylab_spawner.testing import Hub, wait_for
 
 SITE_ID = "spawntest"
-GIB = 1024**3
 NODES = {"vision": ("RTX 4090", 2, 24), "nlp": ("A100", 4, 80)}
 STUBBORN = "waylab/stubborn:1"
 _STUBBORN_LAB = """\
@@ -72,68 +69,59 @@ SITE: dict[str, Any] = {
 
 
 class Agent:
-    """What a node's agent tells the board of its engine, every half second.
+    """A node's real agent, which reports often; it serves no queue."""
 
-    As the board says, it ends what has no lease; `ended` names whose that was.
-    """
-
-    def __init__(self, board: RunningBoard, node: str, engine: RunningEngine) -> None:
-        """Report once; `start` goes on."""
-        self._client = board.node(node)
-        self._node = node
-        self._engine = engine.engine(timeout_seconds=2.0)
-        self._epoch = f"agent-{node}"
-        self._devices = tuple(
-            Device(
-                id=uuid,
-                node=node,
-                kind=DeviceKind.GPU,
-                index=index,
-                model=NODES[node][0],
-                memory_bytes=NODES[node][2] * GIB,
-                simulated=True,
+    def __init__(
+        self,
+        root: Path,
+        board: RunningBoard,
+        node: str,
+        engine: RunningEngine,
+        tracking: str,
+    ) -> None:
+        """Start it, and wait until the board has heard of the node."""
+        state = root / f"agent-{node}"
+        state.mkdir()
+        token = state / "token"
+        token.write_text(board.node_token(node))
+        values = {
+            "NODE": node,
+            "SLOTS": "0",
+            "DEVICES": "auto",
+            "ENGINE": engine.address.url,
+            "SITE_FILE": str(board.state_folder / "site.json"),
+            "SITE_ID": SITE_ID,
+            "API_URL": tracking,
+            "WEB_URL": tracking,
+            "FILES_URL": tracking,
+            "KEY_FILE": str(root / f"agent-{node}.json"),
+            "STATE": str(state),
+            "HOMES": str(root),
+            "BOARD_URL": board.url,
+            "BOARD_TOKEN_FILE": str(token),
+            "BOARD_SECONDS": "0.5",
+        }
+        settings = {f"WAYLAB_AGENT_{name}": value for name, value in values.items()}
+        self.log = state / "agent.log"
+        with self.log.open("wb") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "waylab_agent"],
+                env={"PATH": os.environ["PATH"], **engine.environment, **settings},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
             )
-            for index, uuid in enumerate(engine.uuids)
+        board.until(
+            lambda state: any(
+                one.name == node and one.state is NodeState.UP for one in state.nodes
+            ),
+            30,
         )
-        self.ended: list[str] = []
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._client.epoch(self._epoch)
-        self._report()
-        self._thread.start()
 
     def stop(self) -> None:
-        """Fall silent."""
-        self._over.set()
-        self._thread.join(10)
-        self._engine.close()
-        self._client.close()
-
-    def _run(self) -> None:
-        while not self._over.wait(0.5):
-            try:
-                self._report()
-            except (LedgerError, EngineError):
-                continue  # It is away; that is what the test is about.
-
-    def _report(self) -> None:
-        began = datetime.now(UTC)
-        seen = found.look(self._engine, SITE_ID)
-        orders = self._client.report(
-            NodeReport(
-                node=self._node,
-                epoch=self._epoch,
-                began_at=began,
-                devices=self._devices,
-                found=seen.found,
-                complete=seen.complete,
-                engine_id=seen.engine_id,
-                trouble=seen.trouble,
-            )
-        )
-        for orphan in orders.orphans:
-            self.ended.append(orphan.holder)
-            self._engine.remove(orphan.id, force=True)
+        """End it."""
+        self._process.terminate()
+        self._process.wait(30)
 
 
 class DockerSite:
@@ -239,6 +227,15 @@ class DockerSite:
             self.board.call("DELETE", f"/tickets/{ticket.id}")
         self.board.until(lambda state: not state.leases, 60)
 
+    def agree(self) -> None:
+        """Wait until the audit finds no difference between ledger, hub and engines."""
+
+        def differences() -> list[str]:
+            found: list[str] = self.board.call("GET", "/audit").json()
+            return found
+
+        wait_for(lambda: not differences(), 30, lambda: str(differences()))
+
     def user(self, name: str) -> str:
         """Make a user of that name, once."""
         if not self.hub.ask("GET", f"/users/{name}").is_success:
@@ -248,14 +245,14 @@ class DockerSite:
 
 @contextmanager
 def running_site(
-    root: Path, images: Sequence[dict[str, str]] = (), **traits: Any
+    root: Path, more_images: Sequence[dict[str, str]] = (), **traits: Any
 ) -> Iterator[DockerSite]:
     """Run a site, with these images too; its labs end with its engines.
 
     Raises:
         RigError: this machine cannot; the text says what is missing.
     """
-    site = Site.model_validate({**SITE, "images": [*SITE["images"], *images]})
+    site = Site.model_validate({**SITE, "images": [*SITE["images"], *more_images]})
     with ExitStack() as stack:
         engines = {
             name: stack.enter_context(
@@ -281,8 +278,9 @@ def running_site(
         }
         stack.callback(hub.stop)
         hub.start()
+        tracking = str(hub.traits["tracking_api_url"])
         for name, running in engines.items():
-            stack.callback(Agent(board, name, running).stop)
+            stack.callback(Agent(root, board, name, running, tracking).stop)
         yield DockerSite(hub, board, engines)
 
 

@@ -28,8 +28,10 @@ def running_ground(root: Path, site: Site, hub: Hub) -> Iterator[RunningBoard]:
     """Run tracking and board, and tell a hub that has not started of both."""
     with running_server(root / "tracking") as tracking:
         key_file = root / "system.json"
-        access, secret = tracking.system
-        key_file.write_text(json.dumps({"access_key": access, "secret_key": secret}))
+        _write_keys(key_file, tracking.system)
+        for node in site.nodes:
+            keys = tracking.create_user(f"agent-{node.name}", role="agent")
+            _write_keys(root / f"agent-{node.name}.json", keys)
         secret_file = root / "oauth-secret"
         secret_file.write_text("s" * 64)
         with running_board(
@@ -54,6 +56,11 @@ def running_ground(root: Path, site: Site, hub: Hub) -> Iterator[RunningBoard]:
                 "board_token_file": str(board.hub_token_file),
             }
             yield board
+
+
+def _write_keys(path: Path, keys: tuple[str, str]) -> None:
+    access, secret = keys
+    path.write_text(json.dumps({"access_key": access, "secret_key": secret}))
 
 
 def _service(board: RunningBoard) -> dict[str, Any]:
