@@ -115,9 +115,9 @@ class RunningSite:
 StartSite = Callable[..., RunningSite]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def start_site(public_folder: Path) -> Iterator[StartSite]:
-    """Starts Waylabs that end with the tests, before their folder goes."""
+    """Starts Waylabs that end with the module's tests, before their folder goes."""
     sites: list[RunningSite] = []
 
     def start(
@@ -142,7 +142,7 @@ def start_site(public_folder: Path) -> Iterator[StartSite]:
         site.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def public_folder() -> Iterator[Path]:
     """A temporary folder that lab accounts can enter (pytest's own is 0700)."""
     with open_folder() as folder:
@@ -151,7 +151,7 @@ def public_folder() -> Iterator[Path]:
             remove_accounts(accounts_home)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def site(start_site: StartSite, public_folder: Path) -> RunningSite:
     """`waylab up` of this checkout."""
     home = public_folder / "state"

@@ -41,7 +41,7 @@ class LedgerRig:
         values = {
             "BOARD_URL": url,
             "BOARD_TOKEN_FILE": str(token),
-            "BOARD_SECONDS": "0.2",
+            "BOARD_SECONDS": "0.4",
             "SITE_ID": self.rig.queue,
             **settings,
         }
@@ -101,7 +101,7 @@ def running_ledger(
         site,
         tracking_api_url=rig.server.url,
         tracking_key_file=str(keys),
-        mirror_seconds="0.2",
+        mirror_seconds="0.4",
     ) as board:
         try:
             yield LedgerRig(rig, board, dict(environment))

@@ -84,7 +84,7 @@ class Rig:
             "KEY_FILE": str(key_file),
             "STATE": str(state),
             "HOMES": str(self.folder / "homes"),
-            "POLL_SECONDS": "0.1",
+            "POLL_SECONDS": "0.25",
             "GRACE_SECONDS": "3",
             # Each test is a site of its own: an agent with a board ends what bears its
             # site's mark and a lease unknown to the board, also of tests beside it.

@@ -44,7 +44,7 @@ def board(rig: Rig, door: PlainClearML) -> Iterator[RunningBoard]:
         tracking_key_file=str(keys),
         keyring_folder=str(rig.folder / "keyring"),
         keyring_key_file=str(rig.folder / "keyring.key"),
-        mirror_seconds="0.2",
+        mirror_seconds="0.4",
     ) as board:
         yield board
         rig.stop_agents()
@@ -60,7 +60,7 @@ def start_agent(rig: Rig, board: RunningBoard, door: PlainClearML) -> Path:
         KEY_FILE=str(rig.folder / "service.json"),
         BOARD_URL=board.url,
         BOARD_TOKEN_FILE=str(token),
-        BOARD_SECONDS="0.2",
+        BOARD_SECONDS="0.4",
         SITE_FILE=str(rig.folder / "board" / "site.json"),
     )
     return agent.log

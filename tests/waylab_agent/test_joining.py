@@ -121,7 +121,7 @@ def test_the_command_joins_and_the_agent_serves_the_node(
             "WEB_URL": rig.server.url,
             "FILES_URL": rig.server.files_url,
             "KEY_FILE": str(keys),
-            "BOARD_SECONDS": "0.2",
+            "BOARD_SECONDS": "0.4",
         },
     )
     task = rig.enqueue("print('from a node that joined')")
@@ -161,7 +161,7 @@ def test_a_node_that_joined_runs_its_jobs_in_its_engine(
                 "WEB_URL": url,
                 "FILES_URL": f"{url}/files",
                 "KEY_FILE": str(state / "keys.json"),
-                "BOARD_SECONDS": "0.2",
+                "BOARD_SECONDS": "0.4",
             },
             ledger.environment,
         )

@@ -54,7 +54,7 @@ def board(
         tracking_key_file=str(keys),
         keyring_folder=str(tmp_path / "keyring"),
         keyring_key_file=str(tmp_path / "keyring.key"),
-        mirror_seconds="0.2",
+        mirror_seconds="0.4",
     ) as board:
         yield board
 

@@ -87,7 +87,7 @@ def board(tmp_path: Path, site: Site, jobs: Jobs) -> Iterator[RunningBoard]:
         site,
         tracking_api_url=jobs.server.url,
         tracking_key_file=str(jobs.server.state / "system.json"),
-        mirror_seconds="0.2",
+        mirror_seconds="0.4",
     ) as board:
         hub(board, "POST", "/epochs", {"epoch": EPOCH}).raise_for_status()
         yield board

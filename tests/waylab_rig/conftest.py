@@ -27,7 +27,7 @@ def can_simulate() -> None:
         pytest.skip(missing)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def vision(
     tmp_path_factory: pytest.TempPathFactory, can_simulate: None
 ) -> Iterator[RunningEngine]:
@@ -37,7 +37,7 @@ def vision(
         yield node
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def nlp(
     tmp_path_factory: pytest.TempPathFactory, vision: RunningEngine
 ) -> Iterator[RunningEngine]:

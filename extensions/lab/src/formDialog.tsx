@@ -74,11 +74,25 @@ export class FormDialog extends ReactWidget {
     );
   }
 
-  /** Takes focus back from the lab below, but leaves it to a dialog above. */
+  /**
+   * Takes focus back from the lab below, but leaves it to a dialog above.
+   *
+   * A notebook whose kernel gets ready takes it at any time: who types goes on where
+   * they were.
+   */
   private _onFocusIn(event: Event): void {
     const target = event.target;
-    if (target instanceof Element && target.closest('.jp-Dialog') === null) {
-      this._focusFirst();
+    if (!(target instanceof HTMLElement)) {
+      return;
+    }
+    if (this.node.contains(target)) {
+      this._last = target;
+    } else if (target.closest('.jp-Dialog') === null) {
+      if (this._last?.isConnected) {
+        this._last.focus();
+      } else {
+        this._focusFirst();
+      }
     }
   }
 
@@ -117,4 +131,5 @@ export class FormDialog extends ReactWidget {
   }
 
   private readonly _before: Element | null;
+  private _last: HTMLElement | null = null;
 }
