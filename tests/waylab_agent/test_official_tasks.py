@@ -15,7 +15,7 @@ from waylab_clearml.environment import sdk_environment
 
 pytestmark = [
     pytest.mark.docker,
-    pytest.mark.timeout(600),
+    pytest.mark.timeout(1200),
     # docker's SDK leaves some of its sockets to the garbage collector.
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
@@ -23,7 +23,8 @@ REQUIREMENTS = "six\nclearml>=2.0\n"
 SCRIPT = "import six, clearml\nprint('SIX', six.__name__, clearml.__name__)\n"
 PIPELINE = """
 from clearml import PipelineController, Task
-pipeline = PipelineController(name="p", project="pipelines", version="1")
+pipeline = PipelineController(
+    name="p", project="pipelines", version="1", pool_frequency=0.03)  # minutes
 pipeline.add_step(name="one", base_task_id={base!r}, execution_queue={queue!r})
 pipeline.add_step(
     name="two", base_task_id={base!r}, execution_queue={queue!r}, parents=["one"])
@@ -113,5 +114,5 @@ def test_a_pipeline_s_steps_and_an_optimizer_s_children_run_in_containers(
         (CONTROLLER.format(base=base, queue=queue), "best is 2.0"),
     ):
         task = docker.rig.enqueue(code, "services", container={"image": LAB})
-        assert docker.rig.end_of(task, 240)[0] == "completed", docker.rig.console(task)
+        assert docker.rig.end_of(task, 500)[0] == "completed", docker.rig.console(task)
         assert words in docker.rig.console(task)
