@@ -32,6 +32,15 @@ class Bridge:
         """The machine's address on it."""
         return str(self.subnet[1])
 
+    @property
+    def mac(self) -> str:
+        """The bridge's own hardware address, which docker makes of the IP too.
+
+        A bridge without one takes that of a port, and another when a container comes or
+        goes: what other containers send then reaches nobody, for up to two minutes.
+        """
+        return "02:42:" + self.subnet[1].packed.hex(":")
+
 
 def make(name: str) -> Bridge:
     """Have a bridge of this name, up, with a way out where the machine lets it.
@@ -45,7 +54,7 @@ def make(name: str) -> Bridge:
             return Bridge(name, known)
         bridge = Bridge(name, _free_subnet())
         try:
-            _ip("link", "add", name, "type", "bridge")
+            _ip("link", "add", name, "address", bridge.mac, "type", "bridge")
             _ip("addr", "add", f"{bridge.gateway}/24", "dev", name)
             _ip("link", "set", name, "up")
         except RigError:

@@ -15,7 +15,7 @@ from waylab_clearml.environment import sdk_environment
 
 pytestmark = [
     pytest.mark.docker,
-    pytest.mark.timeout(1200),
+    pytest.mark.timeout(600),
     # docker's SDK leaves some of its sockets to the garbage collector.
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
@@ -114,5 +114,5 @@ def test_a_pipeline_s_steps_and_an_optimizer_s_children_run_in_containers(
         (CONTROLLER.format(base=base, queue=queue), "best is 2.0"),
     ):
         task = docker.rig.enqueue(code, "services", container={"image": LAB})
-        assert docker.rig.end_of(task, 500)[0] == "completed", docker.rig.console(task)
+        assert docker.rig.end_of(task, 240)[0] == "completed", docker.rig.console(task)
         assert words in docker.rig.console(task)
