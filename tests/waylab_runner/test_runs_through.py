@@ -229,6 +229,15 @@ def test_a_message_that_is_no_widget_s_ends_no_run(submit: Submit) -> None:
     assert "A widget's message could not be read: KeyError" in job.log
 
 
+def test_the_kernel_is_what_goes_first_where_memory_runs_out(submit: Submit) -> None:
+    job = submit(
+        "print(int(open('/proc/self/oom_score_adj').read())"
+        " - int(open('/proc/%d/oom_score_adj' % __import__('os').getppid()).read()))"
+    ).start()
+    assert job.wait() == 0
+    assert int(job.texts()[0]) > 0
+
+
 def test_the_input_may_have_been_run_before(
     submit: Submit, rig: Rig, tmp_path: Path
 ) -> None:

@@ -32,6 +32,8 @@ _s.stdout.flush_timeout = _s.stderr.flush_timeout = 0.5
 del _s
 """
 QUICK_EXIT_SECONDS = 2.0
+# Of 1000; see proc_pid_oom_score_adj(5).
+KILLED_FIRST = "500"
 
 
 class Kernel:
@@ -86,6 +88,7 @@ class Kernel:
                 Reason.KERNEL_MISSING,
                 f"The kernel {name!r} cannot be started: {error}.",
             ) from error
+        _offer_to_the_killer(getattr(manager.provisioner, "pid", None))
         return cls(name, manager, witness, sockets)
 
     async def ready(self) -> Any:
@@ -193,6 +196,16 @@ class Kernel:
                 return code
             await asyncio.sleep(0.05)
         return None
+
+
+def _offer_to_the_killer(pid: int | None) -> None:
+    """Have the kernel killed first where memory runs out.
+
+    The runner is to outlive it, to say so and to keep the notebook. What the kernel
+    starts later inherits this.
+    """
+    with contextlib.suppress(OSError):  # It has ended, or there is no such file here.
+        Path(f"/proc/{pid}/oom_score_adj").write_text(KILLED_FIRST, encoding="ascii")
 
 
 def _socket_folder(job_dir: Path) -> Path:
