@@ -147,7 +147,7 @@ class DockerLab(DockerSpawner):  # type: ignore[misc]
     async def remove_object(self) -> None:
         """Remove it, running or not: a lab has one container."""
         await self._engine.call(self._engine.remove, self.object_id, force=True)
-        self.object_id = ""
+        self.object_id, self._making = "", None
 
     async def create_object(self) -> dict[str, str]:
         """Make the container by its plan."""
@@ -180,7 +180,11 @@ class DockerLab(DockerSpawner):  # type: ignore[misc]
 
     async def look(self) -> Look:
         """Ask the engine; whatever is no proof and no running container is unknown."""
+        self._take_made()
         if not self.object_id:
+            if self._making is not None and not self._making.done():
+                # It will be there, and nobody has proved yet that it is gone.
+                return Unknown("Its container is still being made.", answered=False)
             return self._never_started()
         answer = await self._engine.call(self._engine.ask, self.object_id)
         return believed(answer, self.object_id, self._engine_id, node=self._place.node)
@@ -218,6 +222,7 @@ class DockerLab(DockerSpawner):  # type: ignore[misc]
 
     async def clear_away(self) -> bool:
         """Remove the ended container; False if the engine does not do it now."""
+        self._take_made()
         if not self.object_id:
             return True
         try:
@@ -345,8 +350,14 @@ class DockerLab(DockerSpawner):  # type: ignore[misc]
         if making is None or self.object_id:
             return
         limit = self._engine.connection.slow_seconds
-        done, _ = await asyncio.wait([making], timeout=limit)
-        if done and not making.cancelled() and making.exception() is None:
+        await asyncio.wait([making], timeout=limit)
+
+    def _take_made(self) -> None:
+        """Know the container of a start that nobody waited for to its end."""
+        making = self._making
+        if making is None or self.object_id or not making.done():
+            return
+        if not making.cancelled() and making.exception() is None:
             self.object_id = making.result()
 
     def _never_started(self) -> Ended:

@@ -108,6 +108,30 @@ async def test_a_lab_that_was_never_started_needs_no_engine() -> None:
     assert seen.proof.kind is ProofKind.NEVER_STARTED
 
 
+async def test_a_container_that_is_being_made_is_neither_absent_nor_forgotten(
+    engine: LyingEngine,
+) -> None:
+    lab = docker_lab(engine.address, knows=False)
+    made = asyncio.Event()
+
+    async def create() -> str:
+        await made.wait()
+        return CONTAINER
+
+    lab._making = asyncio.create_task(create())
+    engine.container = body(200, state("running"))
+
+    meanwhile = await lab.look()
+    made.set()
+    await lab._making
+    afterwards = await lab.look()
+
+    close(lab)
+    assert isinstance(meanwhile, Unknown)
+    assert lab.object_id == CONTAINER
+    assert isinstance(afterwards, Running)
+
+
 async def test_a_hub_that_starts_finds_labs_by_their_label(
     engine: LyingEngine,
 ) -> None:

@@ -358,8 +358,7 @@ def test_a_start_that_is_cancelled_leaves_nothing(site: DockerSite) -> None:
     site.hub.wait_gone(user)
 
     site.board.until(lambda state: not state.leases)
-    # What was created and never started holds no device; it may go after its lease.
-    wait_for(lambda: site.containers("vision") == [], 30, lambda: site.hub.log[-2000:])
+    assert site.containers("vision") == []
 
 
 def test_without_the_board_labs_without_a_gpu_start(site: DockerSite) -> None:
@@ -464,7 +463,7 @@ def test_twenty_labs_that_do_not_want_to_end_take_no_longer_than_one(
         print(f"{twenty:.1f} s")
     assert one > 9
     # One after the other they would take twenty times as long.
-    assert twenty < 5 * one, (one, twenty)
+    assert twenty < one + 10, (one, twenty)
     assert site.containers("vision") == []
 
 
