@@ -10,7 +10,7 @@ PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help up setup setup-dev image browser engine test lint types unit e2e lab docs bench soak build lock clean
+.PHONY: help up setup setup-dev image browser engine ready test lint types unit e2e lab docs bench soak build lock clean
 
 help: ## List the tasks.
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,7 +33,11 @@ browser: # Chromium and fonts for the browser tests, where root may install them
 engine: # What container engines with simulated GPUs, and a ledger in PostgreSQL, need.
 	@hub/install/engine.sh
 
-test: setup-dev browser engine lint types unit ## Set up, then check and test everything.
+test: ready lint types unit ## Set up, then check and test everything.
+
+ready: # The set-up waits much for the network: the machine gets its programs meanwhile.
+	@(hub/install/browser.sh && hub/install/engine.sh) & machine=$$!; \
+	$(SETUP) --dev; made=$$?; wait $$machine && exit $$made
 
 lint: setup-dev ## Check style, spelling and the direction of imports.
 	$(BIN)/ruff check .
@@ -43,13 +47,13 @@ lint: setup-dev ## Check style, spelling and the direction of imports.
 	$(JLPM) lint:check
 
 types: setup-dev ## Check types.
-	$(BIN)/mypy
-	$(JLPM) tsc --noEmit
+	@echo "mypy, tsc"; ($(JLPM) tsc --noEmit) & tsc=$$!; \
+	$(BIN)/mypy; right=$$?; wait $$tsc && exit $$right
 
-# Three at a time: most of them wait for programs that they have started.
+# Four at a time: most of them wait for programs that they have started.
 unit: setup-dev ## Run the tests, the slow ones included.
 	$(JLPM) test
-	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+	$(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 e2e: setup-dev browser ## Run only the tests that start the whole of Waylab.
 	$(BIN)/pytest -m e2e $(PYTEST_ARGS)

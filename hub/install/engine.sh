@@ -11,7 +11,7 @@ need() { # package, then the program by which it is known
 need docker.io dockerd
 need iptables iptables
 need iproute2 ip
-need debootstrap debootstrap
+need mmdebstrap mmdebstrap
 need gcc cc
 need openssh-client ssh
 [ -e /usr/include/stdio.h ] || wanted="$wanted libc6-dev"

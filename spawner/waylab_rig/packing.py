@@ -55,6 +55,16 @@ def compile_all(into: Path) -> None:
     )
 
 
+def append(packages: Path, archive: Path) -> None:
+    """Put a folder's packages at their place into the archive of a root folder.
+
+    Raises:
+        RigError: it fails.
+    """
+    names = ["--owner=0", "--group=0", f"--transform=flags=r;s,^\\.,{PREFIX[1:]},"]
+    run(["tar", "-C", str(packages), *names, "-rf", str(archive), "."])
+
+
 def build_wheel(project: Path, into: Path) -> Path:
     """Build a project's wheel: the same bytes from the same sources.
 
@@ -100,7 +110,7 @@ def run(command: Sequence[str], *, cwd: Path | None = None) -> None:
 def _install(into: Path, *what: str) -> None:
     uv = Path(sys.executable).with_name("uv")
     command = [str(uv), "pip", "install", "--quiet", "--no-deps", "--no-config"]
-    command += ["--prefix", str(into), "--link-mode", "copy"]
+    command += ["--prefix", str(into), "--link-mode", "hardlink"]
     command += ["--only-binary", ":all:", "--python-platform", _PLATFORM]
     run([*command, "--python-version", PYTHON_VERSION, *what])
     _point_scripts(into / "bin")
@@ -112,7 +122,11 @@ def _point_scripts(folder: Path) -> None:
         content = script.read_bytes()
         first, newline, rest = content.partition(b"\n")
         if first.startswith(b"#!") and b"python" in first:
+            # A file of its own, as it may be a link to one in uv's cache.
+            mode = script.stat().st_mode
+            script.unlink()
             script.write_bytes(f"#!{PREFIX}/bin/python".encode() + newline + rest)
+            script.chmod(mode)
 
 
 def _environment(own: Mapping[str, str]) -> dict[str, str]:

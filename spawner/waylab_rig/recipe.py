@@ -24,14 +24,14 @@ SOURCE = ROOT / "images" / "lab-small"
 NAME = "waylab/lab-small"
 _SUITE = "bookworm"
 _INPUTS = ("Dockerfile", "debian.txt", "requirements.txt")
-_DEBIAN_LEAVES_OUT = (
-    *("var/cache/apt", "var/lib/apt/lists"),
-    *("usr/share/man", "usr/share/locale"),
-)
+_DEBIAN_LEAVES_OUT = ("/usr/share/man/*", "/usr/share/locale/*")
 # Pages of the hub, sources of scripts, tests: nothing that a lab or a job opens.
 _PACKAGES_LEAVE_OUT = (
     *("share/jupyterhub/static", "**/*.js.map"),
-    "lib/python*/site-packages/numpy/**/tests",
+    *(
+        f"lib/python*/site-packages/{name}/**/tests"
+        for name in ("matplotlib", "numpy", "pandas", "scipy", "sklearn")
+    ),
 )
 
 
@@ -53,7 +53,8 @@ def read(folder: Path) -> Recipe:
     _require_checkout()
     projects = (ROOT, ROOT / "extensions" / "lab")
     wheels = tuple(packing.build_wheel(project, folder) for project in projects)
-    packages = f"{NAME}-packages:{_digest(SOURCE / name for name in _INPUTS)}"
+    inputs = [SOURCE / name for name in _INPUTS]
+    packages = f"{NAME}-packages:{_digest(inputs, _SUITE)}"
     own = f"{NAME}:{_digest([SOURCE / 'own.Dockerfile', *wheels], packages)}"
     return Recipe(packages, own, wheels)
 
@@ -69,14 +70,17 @@ def build_packages(engine: Engine, recipe: Recipe) -> None:
         tempfile.TemporaryDirectory(prefix="waylab-image-") as folder,
         ThreadPoolExecutor(1) as pool,
     ):
-        context = Path(folder)
-        packing_up = pool.submit(_pack, context / "packages")
-        base = f"waylab/debian:{_digest([SOURCE / 'debian.txt'], _SUITE)}"
+        packages, archive = Path(folder) / "packages", Path(folder) / "root.tar"
+        packing_up = pool.submit(_pack, packages)
         try:
-            if not engine.has_image(base):
-                _build_debian(engine, base)
+            _make_debian(archive)
         finally:
             packing_up.result()
+        packing.append(packages, archive)
+        base = f"{NAME}-base:{recipe.packages.rpartition(':')[2]}"
+        archives.import_root(engine, archive, base)
+        context = Path(folder) / "context"
+        context.mkdir()
         shutil.copy(SOURCE / "Dockerfile", context)
         archives.build(engine, context, recipe.packages, BASE=base)
 
@@ -106,22 +110,17 @@ def _pack(into: Path) -> None:
     packing.compile_all(into)
 
 
-def _build_debian(engine: Engine, reference: str) -> None:
-    program = find("debootstrap")
+def _make_debian(archive: Path) -> None:
+    program = find("mmdebstrap")
     if program is None:
-        msg = "The image needs debootstrap: run hub/install/engine.sh, or install it."
+        msg = "The image needs mmdebstrap: run hub/install/engine.sh, or install it."
         raise RigError(msg)
     lines = (SOURCE / "debian.txt").read_text("utf-8").splitlines()
     packages = [line for line in lines if line and not line.startswith("#")]
-    with tempfile.TemporaryDirectory(prefix="waylab-debian-") as folder:
-        root = Path(folder) / "root"
-        include = f"--include={','.join(packages)}"
-        packing.run([program, "--variant=minbase", include, _SUITE, str(root)])
-        for name in _DEBIAN_LEAVES_OUT:
-            shutil.rmtree(root / name, ignore_errors=True)
-        archive = Path(folder) / "root.tar"
-        packing.run(["tar", "-C", str(root), "-cf", str(archive), "."])
-        archives.import_root(engine, archive, reference)
+    options = ["--quiet", "--mode=root", "--variant=minbase", "--format=tar"]
+    options += [f"--include={','.join(packages)}"]
+    options += [f"--dpkgopt=path-exclude={pattern}" for pattern in _DEBIAN_LEAVES_OUT]
+    packing.run([program, *options, _SUITE, str(archive)])
 
 
 def _require_checkout() -> None:

@@ -15,7 +15,7 @@ import httpx
 from tests.benchmarks.lab_spawn import install_iri
 from tests.benchmarks.measure import Pair, Report, Setting, alternate, wait_for
 from tests.benchmarks.stock_hub import CONTAINERS, StockHub
-from tests.waylab_spawner.docker_site import DockerSite, running_site
+from tests.waylab_spawner.docker_site import STUBBORN, DockerSite, running_site
 
 from waylab_engine.engine import Engine
 from waylab_rig import archives
@@ -39,12 +39,12 @@ Labs = Sequence[tuple[str, dict[str, object]]]
 
 def run_one(setting: Setting) -> Report:
     """Measure one lab, from the click until it is ready."""
-    with _sides(setting) as (ours, stock):
+    with sides(setting) as (_, ours, stock):
         steps: dict[str, Callable[[], float]] = {
-            "with a GPU": lambda: _one(ours, "ann", {"profile": "one"}),
-            "without": lambda: _one(ours, "ann", {"profile": "cpu"}),
-            "stock": lambda: _one(stock, "sto-one"),
-            "lean": lambda: _one(stock, "lea-one"),
+            "with a GPU": lambda: one(ours, "ann", {"profile": "one"}),
+            "without": lambda: one(ours, "ann", {"profile": "cpu"}),
+            "stock": lambda: one(stock, "sto-one"),
+            "lean": lambda: one(stock, "lea-one"),
         }
         for step in steps.values():  # The first start makes homes and caches.
             step()
@@ -77,7 +77,7 @@ def run_many(setting: Setting) -> Report:
     ]
     stock_labs: Labs = [(f"sto-{name}", {}) for name in names]
     latencies: dict[str, list[float]] = {"ours": [], "stock": []}
-    with _sides(setting) as (ours, stock):
+    with sides(setting) as (_, ours, stock):
         for client, labs in ((ours, own), (stock, stock_labs)):
             for user, _ in labs:
                 client.post(f"/users/{user}").raise_for_status()
@@ -118,8 +118,14 @@ def run_many(setting: Setting) -> Report:
 
 
 @contextmanager
-def _sides(setting: Setting) -> Iterator[tuple[httpx.Client, httpx.Client]]:
-    """Give clients of both hubs' APIs; they share the engine of the node vision."""
+def sides(
+    setting: Setting,
+) -> Iterator[tuple[DockerSite, httpx.Client, httpx.Client]]:
+    """Give our site, and clients of its hub's API and of the stock hub's.
+
+    They share the engines. Labs of the stock hub are of the node vision and of an
+    image after their users' names, or, with names that begin with `nlp`, of nlp.
+    """
     iri = setting.folder / "iri"
     if not install_iri(iri):
         msg = "rfc3987_syntax could not be installed for the stock image"
@@ -129,10 +135,17 @@ def _sides(setting: Setting) -> Iterator[tuple[httpx.Client, httpx.Client]]:
         with engine.engine() as client:
             _stock_image(client, iri)
             gateway = client.gateway()
+        other = site.engines["nlp"].address
+        vision = (engine.address.url, engine.address.host)
         given = {
-            "engine": engine.address.url,
-            "host": engine.address.host,
-            "images": {"sto": STOCK_IMAGE, "lea": REFERENCE},
+            "engines": {"nlp": (other.url, other.host)},
+            "engine": vision,
+            "images": {
+                "sto": STOCK_IMAGE,
+                "lea": REFERENCE,
+                "nlp": REFERENCE,
+                "stb": STUBBORN,
+            },
         }
         stock = StockHub(setting.folder / "stock", CONTAINERS, given, gateway)
         with stock.running() as answers, _api(site) as ours:
@@ -140,7 +153,7 @@ def _sides(setting: Setting) -> Iterator[tuple[httpx.Client, httpx.Client]]:
             for user in ("sto-one", "lea-one"):
                 answers.post(f"/users/{user}").raise_for_status()
             ours.post("/users/ann").raise_for_status()
-            yield ours, answers
+            yield site, ours, answers
 
 
 def _api(site: DockerSite) -> httpx.Client:
@@ -160,14 +173,14 @@ def _stock_image(engine: Engine, iri: Path) -> None:
         archives.build(engine, context, STOCK_IMAGE)
 
 
-def _one(
+def one(
     client: httpx.Client, user: str, options: dict[str, object] | None = None
 ) -> float:
     began = time.monotonic()
-    _ask(client, user, options or {})
-    wait_for(lambda: _is_ready(client, user), f"the lab of {user}", LAB_SECONDS)
+    ask(client, user, options or {})
+    wait_for(lambda: is_ready(client, user), f"the lab of {user}", LAB_SECONDS)
     seconds = time.monotonic() - began
-    _end(client, [user])
+    end(client, [user])
     return seconds
 
 
@@ -178,7 +191,7 @@ def _many(client: httpx.Client, labs: Labs, latencies: list[float]) -> float:
     asker.start()
     try:
         askers = [
-            threading.Thread(target=_ask, args=(client, user, options))
+            threading.Thread(target=ask, args=(client, user, options))
             for user, options in labs
         ]
         for thread in askers:
@@ -186,13 +199,13 @@ def _many(client: httpx.Client, labs: Labs, latencies: list[float]) -> float:
         for thread in askers:
             thread.join()
         for user, _ in labs:
-            ready = partial(_is_ready, client, user)
+            ready = partial(is_ready, client, user)
             wait_for(ready, f"{user}'s lab", LAB_SECONDS)
         return time.monotonic() - began
     finally:
         over.set()
         asker.join()
-        _end(client, [user for user, _ in labs])
+        end(client, [user for user, _ in labs])
 
 
 def _listen(
@@ -204,21 +217,23 @@ def _listen(
         latencies.append(time.monotonic() - began)
 
 
-def _ask(client: httpx.Client, user: str, options: dict[str, object]) -> None:
+def ask(client: httpx.Client, user: str, options: dict[str, object]) -> None:
     client.post(f"/users/{user}/server", json=options).raise_for_status()
 
 
-def _is_ready(client: httpx.Client, user: str) -> bool:
+def is_ready(client: httpx.Client, user: str) -> bool:
     server = client.get(f"/users/{user}").json()["servers"].get("")
     return bool(server and server["ready"])
 
 
-def _end(client: httpx.Client, users: Sequence[str]) -> None:
+def end(client: httpx.Client, users: Sequence[str]) -> None:
     for user in users:
         client.delete(f"/users/{user}/server").raise_for_status()
     for user in users:
-        wait_for(partial(_is_gone, client, user), f"the end of {user}'s lab", 120)
+        wait_for(
+            partial(is_gone, client, user), f"the end of {user}'s lab", LAB_SECONDS
+        )
 
 
-def _is_gone(client: httpx.Client, user: str) -> bool:
+def is_gone(client: httpx.Client, user: str) -> bool:
     return not client.get(f"/users/{user}").json()["servers"]

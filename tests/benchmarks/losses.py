@@ -109,7 +109,7 @@ def _hurt(
         with_jobs, long = dice.random() < 0.5, dice.random() < 0.6
         agents[node].kill()
         if with_jobs:
-            _kill_jobs(rig.folder / "agents" / node)
+            _kill_jobs(rig.home / "agents" / node)
         away = GIVE_UP_SECONDS + 3 if long else LOST_SECONDS - 1
         time.sleep(dice.uniform(away - 1, away + 1))
         agents[node] = _start(rig, node)

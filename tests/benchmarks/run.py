@@ -21,6 +21,7 @@ sys.path.insert(0, str(ROOT))
 
 from tests.benchmarks import (  # noqa: E402 - found only now.
     docker_labs,
+    docker_troubles,
     enqueue_to_output,
     lab_spawn,
     ledger_latency,
@@ -37,6 +38,8 @@ BENCHMARKS = {
     "lab_spawn": lab_spawn.run,
     "docker_lab": docker_labs.run_one,
     "docker_labs_at_once": docker_labs.run_many,
+    "hung_engine": docker_troubles.run_hung,
+    "stubborn_labs": docker_troubles.run_stubborn,
     "ledger_latency": ledger_latency.run,
     "tracking_speed": tracking_speed.run,
 }

@@ -45,14 +45,26 @@ c.Spawner.environment = {
 }
 """
 CONTAINERS = """\
+import docker
 from dockerspawner import DockerSpawner
+clients = {}
 class ByUser(DockerSpawner):
     def _image_default(self):
         return given["images"][self.user.name[:3]]
+    def _host_ip_default(self):
+        return self.own_engine[1]
+    @property
+    def own_engine(self):
+        return given["engines"].get(self.user.name[:3], given["engine"])
+    @property
+    def client(self):
+        # As its own, which is one for all, but for each engine.
+        url = self.own_engine[0]
+        if url not in clients:
+            clients[url] = docker.APIClient(base_url=url, version="auto")
+        return clients[url]
 c.JupyterHub.spawner_class = ByUser
 c.Spawner.cmd = ["jupyterhub-singleuser"]
-c.DockerSpawner.client_kwargs = {"base_url": given["engine"]}
-c.DockerSpawner.host_ip = given["host"]
 c.DockerSpawner.remove = True
 c.DockerSpawner.pull_policy = "skip"
 c.Spawner.start_timeout = 300

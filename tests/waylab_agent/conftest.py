@@ -10,6 +10,7 @@ from tests.waylab_agent.docker_rig import (
     running_docker,
     running_node,
 )
+from tests.waylab_agent.ledger_rig import LedgerRig, running_ledger
 from tests.waylab_agent.rig import Rig, running_rig
 
 from waylab_rig.requirements import requirements
@@ -27,10 +28,30 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield server
 
 
-@pytest.fixture
-def rig(tmp_path: Path, server: Server) -> Iterator[Rig]:
-    with running_rig(tmp_path, server) as rig:
+@pytest.fixture(scope="module")
+def lasting_rig(
+    tmp_path_factory: pytest.TempPathFactory, server: Server
+) -> Iterator[Rig]:
+    with running_rig(tmp_path_factory.mktemp("rig"), server) as rig:
         yield rig
+
+
+@pytest.fixture
+def rig(lasting_rig: Rig, tmp_path: Path) -> Iterator[Rig]:
+    with lasting_rig.of_a_test(tmp_path) as rig:
+        yield rig
+
+
+@pytest.fixture(scope="module")
+def lasting_ledger(lasting_rig: Rig) -> Iterator[LedgerRig]:
+    with running_ledger(lasting_rig) as ledger:
+        yield ledger
+
+
+@pytest.fixture
+def ledger(lasting_ledger: LedgerRig, tmp_path: Path) -> Iterator[LedgerRig]:
+    with lasting_ledger.of_a_test(tmp_path) as ledger:
+        yield ledger
 
 
 @pytest.fixture(scope="session")
@@ -50,22 +71,29 @@ def open_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield server
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def catalogue() -> tuple[str, ...]:
     """Names the images of the site, the default first."""
     return tuple(image.name for image in CATALOGUE)
 
 
-@pytest.fixture
-def docker(
-    tmp_path: Path,
+@pytest.fixture(scope="module")
+def lasting_docker(
+    tmp_path_factory: pytest.TempPathFactory,
     open_server: Server,
     node: RunningEngine,
     catalogue: tuple[str, ...],
 ) -> Iterator[DockerRig]:
     images = tuple(image for image in CATALOGUE if image.name in catalogue)
     with (
-        running_rig(tmp_path, open_server) as rig,
+        running_rig(tmp_path_factory.mktemp("docker"), open_server) as rig,
         running_docker(rig, node, images) as docker,
     ):
         yield docker
+
+
+@pytest.fixture
+def docker(lasting_docker: DockerRig, tmp_path: Path) -> Iterator[DockerRig]:
+    with lasting_docker.ledger.of_a_test(tmp_path):
+        yield lasting_docker
+    assert lasting_docker.containers() == []

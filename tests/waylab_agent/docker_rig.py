@@ -47,7 +47,7 @@ class DockerRig:
             "SLOTS": "1",
             "DEVICES": "auto",
             "ENGINE": self.node.address.url,
-            "SITE_FILE": str(self.rig.folder / "board" / "site.json"),
+            "SITE_FILE": str(self.rig.home / "board" / "site.json"),
             "API_URL": url,
             "WEB_URL": url,
             "FILES_URL": f"{url}/files",

@@ -32,7 +32,7 @@ class LedgerRig:
         self, node: str = "n1", proxy: FaultyServer | None = None, **settings: str
     ) -> AgentProcess:
         """Start an agent of a node; it asks the board through the proxy, if any."""
-        token = self.rig.folder / f"{node}.token"
+        token = self.rig.home / f"{node}.token"
         if not token.exists():
             token.write_text(self.board.node_token(node))
         url = self.board.url
@@ -46,6 +46,15 @@ class LedgerRig:
             **settings,
         }
         return self.rig.start_agent(node, self.environment, **values)
+
+    @contextmanager
+    def of_a_test(self, folder: Path) -> Iterator[LedgerRig]:
+        """Lend this rig to a test, which is to leave nothing held."""
+        with self.rig.of_a_test(folder):
+            yield self
+        if self.board.has_ended:
+            self.board.restart()
+        self.wait_for_release()
 
     def lease_of(self, task: str) -> LeaseShown | None:
         """Give the lease that a task holds."""
@@ -71,7 +80,7 @@ class LedgerRig:
 
     def releases(self, node: str = "n1") -> list[Path]:
         """Give the notes of leases that the board has not heard of."""
-        return list((self.rig.folder / "agents" / node / "releases").iterdir())
+        return list((self.rig.home / "agents" / node / "releases").iterdir())
 
 
 @contextmanager
@@ -85,7 +94,7 @@ def running_ledger(
 
     `engine` is what the site says of the nodes' engines.
     """
-    keys = rig.folder / "system.json"
+    keys = rig.home / "system.json"
     access, secret = rig.server.system
     keys.write_text(json.dumps({"access_key": access, "secret_key": secret}))
     site = Site(
@@ -97,7 +106,7 @@ def running_ledger(
         profiles=(),
     )
     with running_board(
-        rig.folder / "board",
+        rig.home / "board",
         site,
         tracking_api_url=rig.server.url,
         tracking_key_file=str(keys),

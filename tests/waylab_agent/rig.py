@@ -8,6 +8,7 @@ import secrets
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,12 +24,32 @@ from waylab_tracking.testing import Server
 FINAL = {"completed", "failed", "stopped", "closed", "published"}
 
 
+@dataclass(frozen=True)
+class Wish:
+    """How an agent is started."""
+
+    node: str
+    command: Sequence[str]
+    settings: Mapping[str, str]
+    environment: Mapping[str, str]
+
+
 @dataclass
 class AgentProcess:
-    """One `python -m waylab_agent`."""
+    """One `python -m waylab_agent`; `heard` bytes of its log are of tests before."""
 
     process: subprocess.Popen[bytes]
     log: Path
+    wish: Wish
+    heard: int = 0
+
+    @property
+    def is_alive(self) -> bool:
+        return self.process.poll() is None
+
+    def said(self) -> str:
+        """Give what its log has of this test."""
+        return self.log.read_bytes()[self.heard :].decode()
 
     def kill(self) -> None:
         self.process.kill()
@@ -41,14 +62,21 @@ class AgentProcess:
 
 @dataclass
 class Rig:
-    """Everything that a test of the agent needs; `queue` is the test's own."""
+    """Everything that a test of the agent needs.
 
+    A rig may serve one test after the other. `home` has what lasts, and `folder` is
+    the test's own. `kept` is the agent that the test before left with nothing to do:
+    it goes on as the first that this one starts, if that is to have the same settings.
+    """
+
+    home: Path
     folder: Path
     queue: str
     server: Server
     ada: tuple[str, str]
     agent: tuple[str, str]
     agents: list[AgentProcess] = field(default_factory=list)
+    kept: AgentProcess | None = None
     clients: dict[tuple[str, str], Client] = field(default_factory=dict)
 
     @property
@@ -67,10 +95,10 @@ class Rig:
         environment: Mapping[str, str] | None = None,
         **settings: str,
     ) -> AgentProcess:
-        """Start an agent; settings override the defaults."""
-        state = self.folder / "agents" / node
+        """Have an agent started; settings override the defaults."""
+        state = self.home / "agents" / node
         state.mkdir(parents=True, exist_ok=True)
-        key_file = self.folder / "agent.json"
+        key_file = self.home / "agent.json"
         access, secret = self.agent
         keys = {"access_key": access, "secret_key": secret}
         key_file.write_text(json.dumps(keys))
@@ -83,10 +111,10 @@ class Rig:
             "FILES_URL": self.server.files_url,
             "KEY_FILE": str(key_file),
             "STATE": str(state),
-            "HOMES": str(self.folder / "homes"),
+            "HOMES": str(self.home / "homes"),
             "POLL_SECONDS": "0.25",
             "GRACE_SECONDS": "3",
-            # Each test is a site of its own: an agent with a board ends what bears its
+            # Each rig is a site of its own: an agent with a board ends what bears its
             # site's mark and a lease unknown to the board, also of tests beside it.
             "SITE_ID": self.queue,
             **settings,
@@ -104,28 +132,79 @@ class Rig:
         name: str = "n1",
     ) -> AgentProcess:
         """Run an agent's command with these settings and variables."""
-        log = self.folder / f"{name}.log"
+        wish = Wish(name, command, dict(settings), dict(environment or {}))
+        kept, self.kept = self.kept, None
+        if kept is not None and kept.is_alive:
+            if kept.wish == wish:
+                self.agents.append(kept)
+                return kept
+            kept.end()
+        log = self.home / f"{name}-{secrets.token_hex(4)}.log"
         with log.open("ab") as file:
             process = subprocess.Popen(
                 command,
                 env={
                     "PATH": os.environ["PATH"],
                     "SECRET_OF_THE_AGENT": "hush",
-                    **(environment or {}),
+                    **wish.environment,
                     **{f"WAYLAB_AGENT_{k}": v for k, v in settings.items()},
                 },
                 stdout=file,
                 stderr=subprocess.STDOUT,
             )
-        agent = AgentProcess(process, log)
+        agent = AgentProcess(process, log, wish)
         self.agents.append(agent)
         return agent
 
     def stop_agents(self) -> None:
         """End the agents that still run, and their jobs."""
-        for agent in self.agents:
-            if agent.process.poll() is None:
+        kept, self.kept = self.kept, None
+        for agent in (*self.agents, *([kept] if kept else [])):
+            if agent.is_alive:
                 agent.end(signal.SIGINT)
+
+    @contextmanager
+    def of_a_test(self, folder: Path) -> Iterator[Rig]:
+        """Lend this rig to a test."""
+        self.folder = folder
+        self.agents = []
+        yield self
+        agent = next((one for one in self.agents if one.is_alive), self.kept)
+        if agent is not None and self._is_idle(agent):
+            self.agents = [one for one in self.agents if one is not agent]
+            self.kept = None
+            self.stop_agents()
+            agent.heard = agent.log.stat().st_size
+            self.kept = agent
+        else:
+            self.stop_agents()
+            self._empty_queue()
+
+    def _is_idle(self, agent: AgentProcess) -> bool:
+        """Whether it lives and has nothing to do or to tell, now or in a moment."""
+        state = self.home / "agents" / agent.wish.node
+        traces = [state / "jobs", state / "releases"]
+
+        def idle() -> bool:
+            return not any(
+                list(folder.iterdir()) for folder in traces if folder.is_dir()
+            )
+
+        for _ in range(20):
+            if agent.is_alive and not self._entries() and idle():
+                return True
+            time.sleep(0.1)
+        return False
+
+    def _entries(self) -> list[str]:
+        body = {"queue": self.queue_id(self.queue)}
+        queue = self.system.call("queues.get_by_id", body)["queue"]
+        return [str(entry["task"]) for entry in queue.get("entries") or ()]
+
+    def _empty_queue(self) -> None:
+        for task in self._entries():
+            body = {"queue": self.queue_id(self.queue), "task": task}
+            self.system.call("queues.remove_task", body)
 
     def queue_id(self, name: str) -> str:
         """Give the id of a queue, made if need be."""
@@ -216,13 +295,14 @@ class Rig:
 
     def logs(self) -> str:
         """Give the ends of the agents' logs."""
-        return "\n".join(agent.log.read_text()[-3000:] for agent in self.agents)
+        return "\n".join(agent.said()[-3000:] for agent in self.agents)
 
 
 @contextmanager
 def running_rig(folder: Path, server: Server) -> Iterator[Rig]:
     """Give a user and a queue; agents that a test starts end with it."""
     rig = Rig(
+        home=folder,
         folder=folder,
         queue=f"q-{secrets.token_hex(4)}",
         server=server,

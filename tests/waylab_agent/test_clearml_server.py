@@ -23,6 +23,7 @@ def door(rig: Rig) -> Iterator[PlainClearML]:
     with plain_clearml(rig.server.url) as door:
         yield door
         rig.stop_agents()
+        rig.clients.pop(rig.ada).close()
     assert door.refused == []
 
 
@@ -100,7 +101,7 @@ def test_scripts_and_notebooks_run_with_the_keys_of_their_owner(
     assert f"I am lovelace {rig.ada[0]} None" in rig.console(script)
     assert {"bundle", "notebook", "html"} <= artifacts(rig, notebook)
     assert "waylab_verdict" in rig.task(exits)["configuration"]
-    assert (rig.folder / "homes" / "lovelace").is_dir()
+    assert (rig.home / "homes" / "lovelace").is_dir()
     assert rig.ada[1] not in log.read_text()
     [queue] = [one for one in list_queues(user) if one.name == rig.queue]
     assert (queue.slots, queue.free_slots) == (1, 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import signal
 import time
+from collections.abc import Iterator
 
 import pytest
 from tests.waylab_agent.conditions import wait_until
@@ -14,6 +15,7 @@ from tests.waylab_agent.docker_rig import (
     DockerRig,
     notes,
 )
+from tests.waylab_agent.faulty import FaultyServer
 from tests.waylab_agent.faulty_engine import (
     CREATE,
     INSPECT,
@@ -50,7 +52,7 @@ def test_a_job_sees_exactly_its_leased_gpu_and_leaves_nothing(
     assert lease.devices[0] in shown[0]
     docker.ledger.wait_for_release()
     wait_until(lambda: not docker.containers(), "the container's removal")
-    wait_until(lambda: not notes(docker.rig.folder), "the journal's end")
+    wait_until(lambda: not notes(docker.rig.home), "the journal's end")
 
 
 def test_a_line_longer_than_the_engine_s_own_arrives_whole(docker: DockerRig) -> None:
@@ -154,7 +156,7 @@ def test_a_job_outlives_its_killed_agent_with_each_line_once(
     agent.kill()
     again = docker.start_agent()
     assert docker.rig.end_of(task) == ("completed", "completed")
-    assert "attached again" in again.log.read_text()
+    assert "attached again" in again.said()
     assert lines(docker.rig.console(task)) == expected(60)
     docker.ledger.wait_for_release()
 
@@ -208,6 +210,7 @@ def test_a_container_that_an_admin_removed_was_no_success(docker: DockerRig) -> 
 def test_a_container_without_a_lease_is_ended_before_its_device_is_given_away(
     docker: DockerRig,
 ) -> None:
+    docker.rig.stop_agents()
     gpus = docker.node.uuids
     labels = Labels(
         site=docker.rig.queue,
@@ -227,7 +230,7 @@ def test_a_container_without_a_lease_is_ended_before_its_device_is_given_away(
     docker.start_agent()
     task = docker.enqueue("print('mine')", gpus=2)
     assert docker.rig.end_of(task) == ("completed", "completed")
-    assert "it has no lease" in docker.rig.agents[0].log.read_text()
+    assert "it has no lease" in docker.rig.agents[0].said()
     wait_until(lambda: not docker.containers(), "the removal")
 
 
@@ -240,7 +243,7 @@ def test_an_engine_that_the_settings_forgot_keeps_what_runs_in_it(
     docker.rig.wait_for_line(task, "line 2\n")
     agent.kill()
     without = docker.ledger.start_agent("n1", None, SLOTS="1", DEVICES="auto")
-    wait_until(lambda: "attached again" in without.log.read_text(), "the attachment")
+    wait_until(lambda: "attached again" in without.said(), "the attachment")
     deadline = time.monotonic() + 3
     while time.monotonic() < deadline:
         held = docker.ledger.lease_of(task)
@@ -262,31 +265,37 @@ def test_sigint_aborts_containers_too(docker: DockerRig) -> None:
     docker.ledger.wait_for_release()
 
 
+@pytest.fixture(scope="module")
+def engine_proxy(lasting_docker: DockerRig) -> Iterator[FaultyServer]:
+    path = lasting_docker.node.address.url.removeprefix("unix://")
+    with faulty_engine(path) as proxy:
+        yield proxy
+        lasting_docker.rig.stop_agents()
+
+
 @pytest.mark.parametrize("moment", list(Moment))
 @pytest.mark.parametrize("call", [CREATE, START, INSPECT, LOGS, REMOVE])
 def test_wherever_the_agent_is_killed_a_container_runs_once(
-    docker: DockerRig, call: str, moment: Moment
+    docker: DockerRig, engine_proxy: FaultyServer, call: str, moment: Moment
 ) -> None:
-    path = docker.node.address.url.removeprefix("unix://")
-    with faulty_engine(path) as proxy:
-        agent = docker.start_agent(ENGINE=proxy.url)
-        proxy.fault = fault = Fault(call, moment, agent.process.kill)
-        task = docker.enqueue(
-            "open('/home/lab/runs', 'a').write('ran ')\n"
-            "print('line', 0); print('line', 1)\n"
-            "print('RUNS', open('/home/lab/runs').read())",
-            gpus=1,
-        )
-        assert fault.struck.wait(60)
-        agent.process.wait(20)
-        docker.start_agent(ENGINE=proxy.url)
-        assert docker.rig.end_of(task) == ("completed", "completed")
-        console = docker.rig.console(task)
-        assert lines(console) == ["line 0", "line 1"]
-        assert "RUNS ran \n" in console
-        docker.ledger.wait_for_release()
-        wait_until(lambda: not docker.containers(), "the removal")
-        docker.rig.stop_agents()
+    agent = docker.start_agent(ENGINE=engine_proxy.url)
+    engine_proxy.fault = fault = Fault(call, moment, agent.process.kill)
+    runs = f"/home/lab/{docker.rig.folder.name}"
+    task = docker.enqueue(
+        f"open({runs!r}, 'a').write('ran ')\n"
+        "print('line', 0); print('line', 1)\n"
+        f"print('RUNS', open({runs!r}).read())",
+        gpus=1,
+    )
+    assert fault.struck.wait(60)
+    agent.process.wait(20)
+    docker.start_agent(ENGINE=engine_proxy.url)
+    assert docker.rig.end_of(task) == ("completed", "completed")
+    console = docker.rig.console(task)
+    assert lines(console) == ["line 0", "line 1"]
+    assert "RUNS ran \n" in console
+    docker.ledger.wait_for_release()
+    wait_until(lambda: not docker.containers(), "the removal")
 
 
 def _status(docker: DockerRig, task: str) -> str:

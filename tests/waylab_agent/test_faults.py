@@ -25,7 +25,7 @@ def lines(console: str) -> list[str]:
 
 def wait_for_end(rig: Rig, task: str) -> None:
     """Wait until the job's shim has noted its end."""
-    record = rig.folder / "agents/n1/jobs" / task / "record"
+    record = rig.home / "agents/n1/jobs" / task / "record"
     wait_until(lambda: b'"ended"' in record.read_bytes(), "the job's end")
 
 
@@ -41,7 +41,7 @@ def test_a_job_outlives_its_killed_agent_and_is_taken_up_again(rig: Rig) -> None
     again = rig.start_agent()
     assert rig.end_of(task) == ("completed", "completed")
     assert lines(rig.console(task)) == expected(40)
-    assert "attached again" in again.log.read_text()
+    assert "attached again" in again.said()
 
 
 def test_a_job_that_ends_without_its_agent_is_settled_truthfully(rig: Rig) -> None:
@@ -66,7 +66,7 @@ def test_a_job_whose_processes_vanished_is_never_completed(rig: Rig) -> None:
     task = rig.enqueue(COUNT.format(n=1000, pause=0.2))
     rig.wait_for_line(task, "line 1\n")
     agent.kill()
-    folder = next(Journal(rig.folder / "agents/n1").folders())
+    folder = next(Journal(rig.home / "agents/n1").folders())
     process = folder.read().process
     assert process is not None
     shim = psutil.Process(process.pid)
@@ -108,7 +108,7 @@ def test_sigterm_leaves_jobs_and_sigint_aborts_them(rig: Rig) -> None:
     assert agent.end(signal.SIGTERM) == 0
     assert rig.task(task)["status"] == "in_progress"
     again = rig.start_agent()
-    wait_until(lambda: "attached again" in again.log.read_text(), "the attachment")
+    wait_until(lambda: "attached again" in again.said(), "the attachment")
     assert again.end(signal.SIGINT) == 0
     assert rig.end_of(task) == ("stopped", "aborted")
 
@@ -124,7 +124,7 @@ def write_claim(rig: Rig, task: str, phase: Phase, slot: str = "cpu0") -> None:
         claim="0123456789abcdef",
         phase=phase,
     )
-    Journal(rig.folder / "agents" / "n1").create(entry)
+    Journal(rig.home / "agents" / "n1").create(entry)
 
 
 def remove(rig: Rig, task: str) -> None:
@@ -134,6 +134,7 @@ def remove(rig: Rig, task: str) -> None:
 
 
 def test_a_crash_before_the_claim_leaves_the_task_in_its_queue(rig: Rig) -> None:
+    rig.stop_agents()
     runs = rig.folder / "runs"
     task = rig.enqueue(f"open({str(runs)!r}, 'a').write('x')")
     write_claim(rig, task, Phase.CLAIMING)
@@ -143,6 +144,7 @@ def test_a_crash_before_the_claim_leaves_the_task_in_its_queue(rig: Rig) -> None
 
 
 def test_a_crash_after_the_claim_starts_the_task(rig: Rig) -> None:
+    rig.stop_agents()
     runs = rig.folder / "runs"
     task = rig.enqueue(f"open({str(runs)!r}, 'a').write('x')")
     remove(rig, task)
@@ -153,6 +155,7 @@ def test_a_crash_after_the_claim_starts_the_task(rig: Rig) -> None:
 
 
 def test_a_crash_after_the_start_mark_starts_the_task(rig: Rig) -> None:
+    rig.stop_agents()
     task = rig.enqueue("print('ran')")
     remove(rig, task)
     write_claim(rig, task, Phase.CLAIMED)
@@ -164,13 +167,14 @@ def test_a_crash_after_the_start_mark_starts_the_task(rig: Rig) -> None:
 
 
 def test_a_task_that_another_agent_started_is_left_to_it(rig: Rig) -> None:
+    rig.stop_agents()
     task = rig.enqueue("print('ran')")
     remove(rig, task)
     write_claim(rig, task, Phase.CLAIMING)
     reason = "Claimed by n2:cpu0 (fedcba9876543210)"
     rig.system.call("tasks.started", {"task": task, "status_reason": reason})
     agent = rig.start_agent()
-    wait_until(lambda: "not ours" in agent.log.read_text(), "the decision")
+    wait_until(lambda: "not ours" in agent.said(), "the decision")
     assert rig.task(task)["status"] == "in_progress"
     assert "ran" not in rig.console(task)
 
@@ -184,7 +188,7 @@ def test_a_claim_without_a_slot_goes_back_to_the_head_of_its_queue(rig: Rig) -> 
     remove(rig, first)
     write_claim(rig, first, Phase.CLAIMED)
     again = rig.start_agent()
-    wait_until(lambda: "given back" in again.log.read_text(), "the undo")
+    wait_until(lambda: "given back" in again.said(), "the undo")
     body = {"queue": rig.queue_id(rig.queue)}
     entries = rig.user.call("queues.get_by_id", body)["queue"]["entries"]
     assert [entry["task"] for entry in entries] == [first, second]

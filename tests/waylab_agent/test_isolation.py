@@ -47,7 +47,7 @@ def test_a_job_is_its_owner_and_cannot_reach_the_agent_s_state(
     rig: Rig, homes: Path
 ) -> None:
     rig.start_agent(ISOLATED="true", HOMES=str(homes))
-    state = rig.folder / "agents/n1"
+    state = rig.home / "agents/n1"
     task = rig.enqueue(
         "import os, pathlib, pwd\n"
         "print('I am', pwd.getpwuid(os.getuid()).pw_dir, os.getgroups())\n"

@@ -21,7 +21,7 @@ def test_a_script_runs_to_its_end_with_its_log(rig: Rig) -> None:
     console = rig.console(task)
     assert "line 0\nline 1\nline 2\n" in console
     assert "Current configuration" not in console
-    assert not list((rig.folder / "agents/n1/jobs").iterdir())
+    assert not list((rig.home / "agents/n1/jobs").iterdir())
 
 
 def test_a_script_that_fails_has_failed_with_its_traceback(rig: Rig) -> None:
@@ -64,7 +64,7 @@ def test_a_job_sees_its_owner_s_token_and_no_secret_of_the_agent(rig: Rig) -> No
     assert environ["CLEARML_WORKER_ID"] == "n1:cpu0"
     assert environ["CUDA_VISIBLE_DEVICES"] == ""
     assert environ["NVIDIA_VISIBLE_DEVICES"] == "void"
-    assert environ["HOME"] == str(rig.folder / "homes" / "ada")
+    assert environ["HOME"] == str(rig.home / "homes" / "ada")
     assert "'user_name': 'ada'" in console
 
 
@@ -98,7 +98,7 @@ def test_a_deleted_task_takes_its_job_along(rig: Rig) -> None:
     task = rig.enqueue(WAIT)
     rig.wait_for_line(task, "up")
     rig.user.call("tasks.delete", {"task": task, "force": True})
-    jobs = rig.folder / "agents/n1/jobs"
+    jobs = rig.home / "agents/n1/jobs"
     wait_until(lambda: not list(jobs.iterdir()), "the job's end")
     after = rig.enqueue("print('next')")
     assert rig.end_of(after)[0] == "completed"
@@ -107,6 +107,7 @@ def test_a_deleted_task_takes_its_job_along(rig: Rig) -> None:
 def test_queues_are_served_in_their_order_and_entries_in_theirs(rig: Rig) -> None:
     order = rig.folder / "order"
     code = f"open({str(order)!r}, 'a').write('%s ')"
+    rig.stop_agents()
     urgent = f"{rig.queue}-urgent"
     for name in ("d1", "d2"):
         rig.enqueue(code % name)
@@ -135,6 +136,7 @@ def test_slots_are_workers_that_report_their_task(rig: Rig) -> None:
 
 
 def test_two_agents_never_run_a_task_twice(rig: Rig) -> None:
+    rig.stop_agents()
     order = rig.folder / "order"
     tasks = [rig.enqueue(f"open({str(order)!r}, 'a').write('{i} ')") for i in range(6)]
     rig.start_agent("n1", SLOTS="2")
@@ -149,7 +151,7 @@ def test_a_second_agent_for_the_same_state_ends_with_one_sentence(rig: Rig) -> N
     wait_until(lambda: "Serving" in first.log.read_text(), "the first agent")
     second = rig.start_agent()
     assert second.process.wait(20) == 1
-    assert "runs already" in second.log.read_text().splitlines()[-1]
+    assert "runs already" in second.said().splitlines()[-1]
     assert first.process.poll() is None
 
 
@@ -158,7 +160,7 @@ def test_the_job_s_folder_is_cleared_away(rig: Rig) -> None:
     task = rig.enqueue("import os; print('DIR', os.environ['WAYLAB_JOB_DIR'])")
     rig.end_of(task)
     work = Path(rig.console(task).partition("DIR ")[2].split()[0])
-    assert work.is_relative_to(rig.folder / "homes" / "ada")
+    assert work.is_relative_to(rig.home / "homes" / "ada")
     assert not work.exists()
 
 

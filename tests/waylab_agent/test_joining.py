@@ -4,13 +4,12 @@ import json
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.waylab_agent.docker_rig import LAB, DockerRig, image
 from tests.waylab_agent.ledger_rig import LedgerRig, running_ledger
-from tests.waylab_agent.rig import Rig, running_rig
+from tests.waylab_agent.rig import running_rig
 
 from waylab_agent.errors import JoinError, SettingsError
 from waylab_agent.joining import board_url, join, membership
@@ -23,12 +22,6 @@ from waylab_site.model import Node, Site
 from waylab_tracking.testing import Server
 
 CLI = "from waylab_agent.cli import app; app()"
-
-
-@pytest.fixture
-def ledger(rig: Rig) -> Iterator[LedgerRig]:
-    with running_ledger(rig) as ledger:
-        yield ledger
 
 
 def invitation(ledger: LedgerRig) -> str:
@@ -197,9 +190,12 @@ def test_the_engine_on_the_node_follows_from_the_site() -> None:
     ],
 )
 def test_an_agent_does_not_start_without_the_engine_that_the_site_names(
-    rig: Rig, tmp_path: Path, engine: str | None, said: str
+    server: Server, tmp_path: Path, engine: str | None, said: str
 ) -> None:
-    with running_ledger(rig, engine="tcp://10.0.0.5:2376") as ledger:
+    with (
+        running_rig(tmp_path, server) as rig,
+        running_ledger(rig, engine="tcp://10.0.0.5:2376") as ledger,
+    ):
         state = tmp_path / "joined"
         join(ledger.board.url, invitation(ledger), state)
         kept = json.loads((state / "node.json").read_text())
@@ -219,4 +215,4 @@ def test_an_agent_does_not_start_without_the_engine_that_the_site_names(
             },
         )
         assert agent.process.wait(60) == 1
-        assert said in agent.log.read_text()
+        assert said in agent.said()

@@ -8,9 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 from tests.waylab_agent.conditions import wait_until
-from tests.waylab_agent.faulty import Fault, Moment, faulty
-from tests.waylab_agent.ledger_rig import LedgerRig, running_ledger
-from tests.waylab_agent.rig import Rig
+from tests.waylab_agent.faulty import Fault, FaultyServer, Moment, faulty
+from tests.waylab_agent.ledger_rig import LedgerRig
 from tests.waylab_agent.test_faults import (
     COUNT,
     expected,
@@ -37,10 +36,18 @@ CPU = DeviceKind.CPU
 WAIT = "import time; print('up', flush=True); time.sleep(600)"
 
 
-@pytest.fixture
-def ledger(rig: Rig) -> Iterator[LedgerRig]:
-    with running_ledger(rig) as ledger:
-        yield ledger
+@pytest.fixture(scope="module")
+def board_proxy(lasting_ledger: LedgerRig) -> Iterator[FaultyServer]:
+    with faulty(lasting_ledger.board.url) as proxy:
+        yield proxy
+        lasting_ledger.rig.stop_agents()
+
+
+@pytest.fixture(scope="module")
+def tracking_proxy(lasting_ledger: LedgerRig) -> Iterator[FaultyServer]:
+    with faulty(lasting_ledger.rig.server.url) as proxy:
+        yield proxy
+        lasting_ledger.rig.stop_agents()
 
 
 def test_a_job_holds_a_lease_while_it_runs_and_no_longer(ledger: LedgerRig) -> None:
@@ -149,7 +156,7 @@ def test_processes_without_a_journal_keep_their_lease(ledger: LedgerRig) -> None
     ledger.wait_for_lease(task, LeaseState.ACTIVE)
     ledger.rig.wait_for_line(task, "up")
     agent.kill()
-    folder = next(Journal(ledger.rig.folder / "agents/n1").folders())
+    folder = next(Journal(ledger.rig.home / "agents/n1").folders())
     entry = folder.read()
     folder.remove()
     ledger.start_agent()
@@ -167,6 +174,7 @@ def test_processes_without_a_journal_keep_their_lease(ledger: LedgerRig) -> None
 def test_two_nodes_share_one_line(ledger: LedgerRig) -> None:
     order = ledger.rig.folder / "order"
     code = f"import time; open({str(order)!r}, 'a').write('%d '); time.sleep(0.3)"
+    ledger.rig.stop_agents()
     tasks = [ledger.rig.enqueue(code % number) for number in range(4)]
     ledger.start_agent("n1")
     ledger.start_agent("n2")
@@ -186,7 +194,8 @@ def test_sigint_aborts_jobs_and_gives_their_leases_back(ledger: LedgerRig) -> No
 
 
 SCRIPT = "open({path!r}, 'a').write('ran '); print('line 0'); print('line 1')"
-POINTS = ["take", "credentials", "active", "release", "report", "epochs"]
+AT_A_START = ["report", "epochs"]
+POINTS = ["take", "credentials", "active", "release", *AT_A_START]
 
 
 def check(ledger: LedgerRig, task: str, fault: Fault) -> None:
@@ -194,7 +203,7 @@ def check(ledger: LedgerRig, task: str, fault: Fault) -> None:
     assert ledger.rig.end_of(task) == ("completed", "completed")
     assert fault.struck.is_set()
     assert (ledger.rig.folder / "runs").read_text() == "ran "
-    jobs = ledger.rig.folder / "agents/n1/jobs"
+    jobs = ledger.rig.home / "agents/n1/jobs"
     wait_until(lambda: not list(jobs.iterdir()), "the end of the job's last trace")
     assert lines(ledger.rig.console(task)) == ["line 0", "line 1"]
     ledger.wait_for_release()
@@ -204,52 +213,46 @@ def check(ledger: LedgerRig, task: str, fault: Fault) -> None:
 @pytest.mark.parametrize("moment", list(Moment))
 @pytest.mark.parametrize("endpoint", POINTS)
 def test_wherever_the_agent_is_killed_a_lease_is_used_once(
-    ledger: LedgerRig, endpoint: str, moment: Moment
+    ledger: LedgerRig, board_proxy: FaultyServer, endpoint: str, moment: Moment
 ) -> None:
-    with faulty(ledger.board.url) as proxy:
-        proxy.fault = fault = Fault(endpoint, moment)
-        agent = None
-        if endpoint not in {"report", "epochs"}:
-            agent = ledger.start_agent(proxy=proxy)
-            fault.strike = agent.process.kill
-        task = ledger.rig.enqueue(SCRIPT.format(path=str(ledger.rig.folder / "runs")))
-        if agent is None:
-            # These come with the start: the first agent dies at its very first one.
-            agent = ledger.start_agent(proxy=proxy)
-            fault.strike = agent.process.kill
-        assert fault.struck.wait(60)
-        agent.process.wait(20)
-        ledger.start_agent(proxy=proxy)
-        check(ledger, task, fault)
+    fault = Fault(endpoint, moment)
+    if endpoint in AT_A_START:
         ledger.rig.stop_agents()
+        board_proxy.fault = fault
+    agent = ledger.start_agent(proxy=board_proxy)
+    fault.strike = agent.process.kill
+    board_proxy.fault = fault
+    task = ledger.rig.enqueue(SCRIPT.format(path=str(ledger.rig.folder / "runs")))
+    assert fault.struck.wait(60)
+    agent.process.wait(20)
+    ledger.start_agent(proxy=board_proxy)
+    check(ledger, task, fault)
 
 
 @pytest.mark.parametrize("endpoint", POINTS)
 def test_whichever_answer_of_the_board_is_lost_a_lease_is_used_once(
-    ledger: LedgerRig, endpoint: str
+    ledger: LedgerRig, board_proxy: FaultyServer, endpoint: str
 ) -> None:
-    with faulty(ledger.board.url) as proxy:
-        proxy.fault = fault = Fault(endpoint, Moment.AFTER)
-        ledger.start_agent(proxy=proxy)
-        task = ledger.rig.enqueue(SCRIPT.format(path=str(ledger.rig.folder / "runs")))
-        check(ledger, task, fault)
+    if endpoint in AT_A_START:
         ledger.rig.stop_agents()
+    board_proxy.fault = fault = Fault(endpoint, Moment.AFTER)
+    ledger.start_agent(proxy=board_proxy)
+    task = ledger.rig.enqueue(SCRIPT.format(path=str(ledger.rig.folder / "runs")))
+    check(ledger, task, fault)
 
 
 @pytest.mark.parametrize("moment", list(Moment))
 @pytest.mark.parametrize("endpoint", ["queues.remove_task", "tasks.started"])
 def test_a_claim_that_was_cut_off_keeps_its_lease_and_runs_once(
-    ledger: LedgerRig, endpoint: str, moment: Moment
+    ledger: LedgerRig, tracking_proxy: FaultyServer, endpoint: str, moment: Moment
 ) -> None:
-    with faulty(ledger.rig.server.url) as proxy:
-        agent = ledger.start_agent(API_URL=proxy.url)
-        proxy.fault = fault = Fault(endpoint, moment, agent.process.kill)
-        task = ledger.rig.enqueue(SCRIPT.format(path=str(ledger.rig.folder / "runs")))
-        assert fault.struck.wait(60)
-        agent.process.wait(20)
-        ledger.start_agent(API_URL=proxy.url)
-        check(ledger, task, fault)
-        ledger.rig.stop_agents()
+    agent = ledger.start_agent(API_URL=tracking_proxy.url)
+    tracking_proxy.fault = fault = Fault(endpoint, moment, agent.process.kill)
+    task = ledger.rig.enqueue(SCRIPT.format(path=str(ledger.rig.folder / "runs")))
+    assert fault.struck.wait(60)
+    agent.process.wait(20)
+    ledger.start_agent(API_URL=tracking_proxy.url)
+    check(ledger, task, fault)
 
 
 def test_a_lease_that_is_not_taken_back_silences_nobody(ledger: LedgerRig) -> None:
@@ -263,22 +266,25 @@ def test_a_lease_that_is_not_taken_back_silences_nobody(ledger: LedgerRig) -> No
     ledger.board.call("POST", "/epochs", {"epoch": "hub"}, token=hub)
     answer = ledger.board.call("POST", "/requests", body, token=hub)
     lease = answer.raise_for_status().json()["lease"]["id"]
-    outbox = Outbox(ledger.rig.folder / "agents/n1")
+    outbox = Outbox(ledger.rig.home / "agents/n1")
     outbox.put(lease, Proof(ProofKind.NEVER_STARTED, by="nobody"))
     task = ledger.rig.enqueue("print('on')")
     assert ledger.rig.end_of(task) == ("completed", "completed")
     assert [one.id for one in ledger.board.state().leases if one.id == lease]
+    body = {"proof": encode(Proof(ProofKind.NEVER_STARTED, by="hub"))}
+    path = f"/leases/{lease}/release"
+    ledger.board.call("POST", path, body, token=hub).raise_for_status()
 
 
 def test_a_full_disk_costs_no_lease(ledger: LedgerRig) -> None:
     agent = ledger.start_agent()
-    state = ledger.rig.folder / "agents/n1"
+    state = ledger.rig.home / "agents/n1"
     wait_until(lambda: ledger.board.state().nodes[0].devices, "the report")
     for name in ("jobs", "releases"):
         (state / name).rmdir()
         (state / name).write_text("in the way")
     task = ledger.rig.enqueue("print('after all')")
-    wait_until(lambda: "Not a directory" in agent.log.read_text(), "trouble")
+    wait_until(lambda: "Not a directory" in agent.said(), "trouble")
     for name in ("jobs", "releases"):
         (state / name).unlink()
         (state / name).mkdir(0o700)
@@ -287,6 +293,7 @@ def test_a_full_disk_costs_no_lease(ledger: LedgerRig) -> None:
 
 
 def test_a_started_task_whose_lease_is_gone_is_given_an_end(ledger: LedgerRig) -> None:
+    ledger.rig.stop_agents()
     marked, ended = ledger.rig.enqueue("print(1)"), ledger.rig.enqueue("print(2)")
     for task in (marked, ended):
         remove(ledger.rig, task)
@@ -297,6 +304,6 @@ def test_a_started_task_whose_lease_is_gone_is_given_an_end(ledger: LedgerRig) -
     ledger.rig.system.call("tasks.stopped", {"task": ended, "force": True})
     ledger.start_agent()
     assert ledger.rig.end_of(marked) == ("failed", "agent-lost")
-    jobs = ledger.rig.folder / "agents/n1/jobs"
+    jobs = ledger.rig.home / "agents/n1/jobs"
     wait_until(lambda: not list(jobs.iterdir()), "the journal's end")
     assert "1" not in ledger.rig.console(marked).split()

@@ -86,7 +86,7 @@ def is_alive(pid: int) -> bool:
 def kill_all(rig: Rig, agent: AgentProcess) -> None:
     """Kill an agent and its jobs, as a power cut would."""
     agent.kill()
-    for folder in Journal(rig.folder / "agents" / "n1").folders():
+    for folder in Journal(rig.home / "agents" / "n1").folders():
         process = folder.read().process
         assert process is not None
         shim = psutil.Process(process.pid)

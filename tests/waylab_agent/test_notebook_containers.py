@@ -14,7 +14,7 @@ pytestmark = [
 ]
 
 
-@pytest.mark.parametrize("catalogue", [(LAB,)])
+@pytest.mark.parametrize("catalogue", [(LAB,)], scope="module")
 def test_a_notebook_runs_to_its_artifacts_and_aborts_with_what_it_has(
     docker: DockerRig,
 ) -> None:
@@ -32,10 +32,11 @@ def test_a_notebook_runs_to_its_artifacts_and_aborts_with_what_it_has(
     docker.ledger.wait_for_release()
 
 
-@pytest.mark.parametrize("catalogue", [(LAB,)])
+@pytest.mark.parametrize("catalogue", [(LAB,)], scope="module")
 def test_a_kernel_that_outgrows_its_container_is_told_and_its_results_are_kept(
     docker: DockerRig,
 ) -> None:
+    docker.rig.stop_agents()
     task = submit_cells(
         docker.rig,
         "print('kept')",
@@ -53,7 +54,7 @@ def test_a_kernel_that_outgrows_its_container_is_told_and_its_results_are_kept(
     docker.ledger.wait_for_release()
 
 
-@pytest.mark.parametrize("catalogue", [(BARE,)])
+@pytest.mark.parametrize("catalogue", [(BARE,)], scope="module")
 def test_an_image_without_the_runner_is_unfit_and_says_so(docker: DockerRig) -> None:
     docker.start_agent()
     task = submit_cells(docker.rig, "print('never')")

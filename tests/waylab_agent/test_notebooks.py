@@ -51,7 +51,7 @@ def test_a_notebook_runs_and_its_verdict_is_the_runner_s(rig: Rig) -> None:
     task = submit_cells(rig, "print('first')", "1 + 1")
     assert rig.end_of(task) == ("completed", "completed")
     assert {"bundle", "notebook", "html"} <= artifacts(rig, task)
-    jobs = rig.folder / "agents/n1/jobs"
+    jobs = rig.home / "agents/n1/jobs"
     wait_until(lambda: not list(jobs.iterdir()), "the job's last trace")
 
 
@@ -132,7 +132,7 @@ def test_a_runner_that_is_killed_has_lost_its_run_and_its_kernel_ends(
     )
     wait_for_file(marker)
     kernel = wait_until(marker.read_text, "the kernel's number")
-    (folder,) = Journal(rig.folder / "agents/n1").folders()
+    (folder,) = Journal(rig.home / "agents/n1").folders()
     process = folder.read().process
     assert process is not None
     (runner,) = psutil.Process(process.pid).children()

@@ -117,7 +117,7 @@ class JobSite:
             and not state.line
             and not self.docker.containers()
             and not self.docker.ledger.releases()
-            and not list((self.docker.rig.folder / "agents/n1/jobs").iterdir())
+            and not list((self.docker.rig.home / "agents/n1/jobs").iterdir())
         )
 
     def _has_ended(self, role: str) -> bool:
