@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 
 from waylab_board.choices import free_capacities
-from waylab_board.wants import default_gpus, nodes_of, rank_of
-from waylab_clearml.offer import GpuOffer, Offer
+from waylab_board.wants import default_gpus, nameable, nodes_of, rank_of
+from waylab_clearml.offer import GpuOffer, NodeOffer, Offer
 from waylab_ledger.placement import Capacity
 from waylab_ledger.values import Device, DeviceKind, Selector
 from waylab_ledger.views import Snapshot
@@ -30,12 +30,23 @@ def offer_of(
     )
     slots = _slots(usual, capacities)
     served = _devices(Selector(nodes=nodes), snapshot)
+    cpu_slots = Counter(one.node for one in served if one.kind is DeviceKind.CPU)
+    seen = {one.name for one in snapshot.nodes if one.last_seen is not None}
     return Offer(
         slots=slots.slots,
         free_slots=slots.free_slots,
         default_gpus=count,
-        cpu_slots=sum(device.kind is DeviceKind.CPU for device in served),
+        cpu_slots=cpu_slots.total(),
         gpus=_gpus(served, {device for one in capacities for device in one.free}),
+        nodes=tuple(
+            NodeOffer(
+                name=name,
+                default_gpus=default_gpus(queue, site, (name,), nodes_with_gpus),
+                cpu_slots=cpu_slots[name],
+                known=name in seen,
+            )
+            for name in nameable(queue, site)
+        ),
     )
 
 
@@ -60,10 +71,11 @@ def _devices(wanted: Selector, snapshot: Snapshot) -> list[Device]:
 
 
 def _gpus(devices: Iterable[Device], free: set[str]) -> tuple[GpuOffer, ...]:
-    found: dict[tuple[str, str, int], list[Device]] = defaultdict(list)
+    found: dict[tuple[str, str, int, str], list[Device]] = defaultdict(list)
     for device in devices:
-        if device.kind is DeviceKind.GPU:
-            found[device.node, device.model, device.memory_bytes].append(device)
+        if device.kind in {DeviceKind.GPU, DeviceKind.MIG}:
+            kind = device.model, device.memory_bytes, device.mig_profile or ""
+            found[device.node, *kind].append(device)
     return tuple(
         GpuOffer(
             node=node,
@@ -72,6 +84,7 @@ def _gpus(devices: Iterable[Device], free: set[str]) -> tuple[GpuOffer, ...]:
             count=len(equal),
             free=sum(device.id in free for device in equal),
             simulated=any(device.simulated for device in equal),
+            mig_profile=mig_profile,
         )
-        for (node, model, memory_bytes), equal in sorted(found.items())
+        for (node, model, memory_bytes, mig_profile), equal in sorted(found.items())
     )

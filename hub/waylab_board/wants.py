@@ -82,6 +82,11 @@ def nodes_of(queue: str, site: Site) -> tuple[str, ...]:
     return declared.nodes
 
 
+def nameable(queue: str, site: Site) -> tuple[str, ...]:
+    """Name the nodes that a job of a queue may ask for."""
+    return nodes_of(queue, site) or tuple(node.name for node in site.nodes)
+
+
 def default_gpus(
     queue: str, site: Site, nodes: tuple[str, ...], nodes_with_gpus: frozenset[str]
 ) -> int:
@@ -119,11 +124,10 @@ def _selector(
 
 
 def _nodes(parameters: Mapping[str, str], queue: str, site: Site) -> tuple[str, ...]:
-    serving = nodes_of(queue, site)
     wanted = parameters.get("node")
     if not wanted:
-        return serving
-    known = serving or tuple(node.name for node in site.nodes)
+        return nodes_of(queue, site)
+    known = nameable(queue, site)
     if wanted not in known:
         msg = (
             f"{SECTION}/node is {wanted!r}, which does not serve the queue {queue}: "

@@ -20,7 +20,8 @@ from waylab_board.wants import GIB, Entry, WantsError, request_of
 from waylab_clearml.client import Client
 from waylab_clearml.credentials import Credentials
 from waylab_clearml.errors import GpusError
-from waylab_clearml.offer import GpuOffer
+from waylab_clearml.offer import GpuOffer, NodeOffer
+from waylab_clearml.options import GpuWish
 from waylab_clearml.queues import Queue, check_gpus, list_queues
 from waylab_ledger.client import BoardForbids, Conflict, OwnerToken
 from waylab_ledger.ledger import Ledger
@@ -333,6 +334,8 @@ def test_queues_tell_what_is_free_for_them_labs_taken_off(
         GpuOffer("nlp", "A100", 80 * GIB, 4, 1, simulated=True),
     )
     assert [one.node for one in found["default"].gpus] == ["nlp", "vision"]
+    assert found["nlp"].nodes == (NodeOffer("nlp", default_gpus=1),)
+    assert found["services"].nodes == ()
     assert (found["nlp"].default_gpus, found["services"].gpus) == (1, ())
 
 
@@ -342,11 +345,19 @@ def test_what_a_queue_can_never_give_is_refused_before_it_is_submitted(
     with client(jobs.server) as reader:
         queues_where(reader, lambda queues: bool(queues["vision"].gpus))
 
-        check_gpus(reader, "vision", 2, "rtx")
-        for wish, field in (((3, None), "gpus"), ((1, "A100"), "gpu_model")):
+        check_gpus(reader, "vision", GpuWish(2, "rtx", "vision", 24))
+        for wish, field in (
+            (GpuWish(3), "gpus"),
+            (GpuWish(1, "A100"), "gpu_model"),
+            (GpuWish(min_memory_gib=40), "gpu_min_memory_gib"),
+            (GpuWish(mig_profile="1g.10gb"), "mig_profile"),
+        ):
             with pytest.raises(GpusError, match="vision: 2 x RTX 4090") as refusal:
-                check_gpus(reader, "vision", *wish)
+                check_gpus(reader, "vision", wish)
             assert refusal.value.field == field
+        with pytest.raises(GpusError, match="name one of vision") as refusal:
+            check_gpus(reader, "vision", GpuWish(node="nlp"))
+        assert refusal.value.field == "node"
 
 
 def client(server: Server) -> Client:

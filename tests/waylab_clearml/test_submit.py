@@ -13,10 +13,12 @@ from waylab_clearml import bundle as bundles
 from waylab_clearml import runs
 from waylab_clearml.client import Client
 from waylab_clearml.errors import (
+    GpusError,
     ParameterError,
     SubmitError,
     Unreachable,
 )
+from waylab_clearml.options import GpuWish
 from waylab_clearml.queues import find_queue
 from waylab_clearml.submit import SCRIPT, Submission, submit
 
@@ -204,16 +206,6 @@ def test_a_run_asks_for_gpus_and_its_repeat_does_too(
     first = submit(ann, wish).task_id
     again = runs.rerun(ann, first).task_id
 
-    asked = [
-        {
-            name: item["value"]
-            for name, item in ann.call("tasks.get_by_id", {"task": task})["task"][
-                "hyperparams"
-            ]["Waylab"].items()
-        }
-        for task in (first, again)
-    ]
-
     wanted = {
         "time_limit_seconds": "",
         "gpus": "2",
@@ -222,27 +214,57 @@ def test_a_run_asks_for_gpus_and_its_repeat_does_too(
         "gpu_min_memory_gib": "40",
         "mig_profile": "3g.40gb",
     }
-    assert asked == [wanted, wanted]
-
-
-@pytest.mark.parametrize("gpus", [-1, 65])
-def test_a_number_of_gpus_that_nobody_has_is_refused(
-    ann: Client, notebook: Path, gpus: int
-) -> None:
-    with pytest.raises(SubmitError, match=f"number of GPUs is {gpus}"):
-        submit(ann, Submission(notebook, "vision", gpus=gpus))
+    assert [options(ann, first), options(ann, again)] == [wanted, wanted]
 
 
 @pytest.mark.parametrize(
-    ("wanted", "said"),
+    ("wanted", "field", "said"),
     [
-        ({"gpu_min_memory_gib": -1}, "least memory of a GPU is -1 GiB"),
-        ({"mig_profile": "half"}, "'half' is no profile of a slice"),
-        ({"mig_profile": "1g.10gb", "gpus": 0}, "none can be a slice 1g.10gb"),
+        ({"gpus": -1}, "gpus", "number of GPUs is -1"),
+        ({"gpus": 65}, "gpus", "number of GPUs is 65"),
+        ({"gpu_model": "A\n100"}, "gpu_model", "is no model of a GPU"),
+        ({"gpus": 0, "gpu_model": "A100"}, "gpu_model", "none can be a 'A100'"),
+        (
+            {"gpu_min_memory_gib": -1},
+            "gpu_min_memory_gib",
+            "least memory of a GPU is -1 GiB",
+        ),
+        (
+            {"gpus": 0, "gpu_min_memory_gib": 40},
+            "gpu_min_memory_gib",
+            "none can be of 40 GiB",
+        ),
+        ({"mig_profile": "half"}, "mig_profile", "'half' is no profile of a slice"),
+        (
+            {"mig_profile": "1g.10gb", "gpus": 0},
+            "mig_profile",
+            "none can be a slice 1g.10gb",
+        ),
+        ({"node": "a\tb"}, "node", "is no name of a node"),
     ],
 )
-def test_a_kind_of_gpu_that_cannot_be_is_refused(
-    ann: Client, notebook: Path, wanted: dict[str, Any], said: str
+def test_gpus_that_cannot_be_anywhere_are_refused_at_their_field(
+    ann: Client, notebook: Path, wanted: dict[str, Any], field: str, said: str
 ) -> None:
-    with pytest.raises(SubmitError, match=said):
+    with pytest.raises(GpusError, match=said) as refusal:
         submit(ann, Submission(notebook, "vision", **wanted))
+    assert refusal.value.field == field
+
+
+def test_a_repeat_that_asks_anew_asks_for_nothing_of_before(
+    ann: Client, notebook: Path
+) -> None:
+    wish = Submission(
+        notebook, "vision", gpus=2, gpu_model="A100", node="nlp", gpu_min_memory_gib=40
+    )
+    first = submit(ann, wish).task_id
+    again = runs.rerun(ann, first, gpus=GpuWish(mig_profile="1g.10gb")).task_id
+
+    assert options(ann, again) == {"time_limit_seconds": "", "mig_profile": "1g.10gb"}
+
+
+def options(client: Client, task: str) -> dict[str, str]:
+    found = client.call("tasks.get_by_id", {"task": task})["task"]
+    return {
+        name: item["value"] for name, item in found["hyperparams"]["Waylab"].items()
+    }

@@ -25,7 +25,7 @@ from tests.waylab_lab.rig import (
 
 from waylab_clearml.client import Client
 from waylab_clearml.live import Index, Segment
-from waylab_clearml.offer import GpuOffer, Offer, as_item
+from waylab_clearml.offer import GpuOffer, NodeOffer, Offer, as_item
 from waylab_clearml.verdict import Outcome, Reason, Verdict
 from waylab_tracking.testing import Server
 
@@ -145,8 +145,19 @@ def test_gpus_are_chosen_as_the_queue_has_them(
     gpus = (
         GpuOffer("nlp", "NVIDIA A100", 80 << 30, 2, 1),
         GpuOffer("vision", "NVIDIA L4", 24 << 30, 4, 3),
+        GpuOffer("cut", "NVIDIA A100", 10 << 30, 7, 5, mig_profile="1g.10gb"),
     )
-    offer = Offer(slots=6, free_slots=4, default_gpus=1, cpu_slots=2, gpus=gpus)
+    offer = Offer(
+        slots=6,
+        free_slots=4,
+        default_gpus=1,
+        cpu_slots=2,
+        gpus=gpus,
+        nodes=(
+            *(NodeOffer(name, default_gpus=1) for name in ("nlp", "vision", "cut")),
+            NodeOffer("cpu", cpu_slots=2),
+        ),
+    )
     [queue] = tracking.call("queues.get_all", {"name": "^vision$"})["queues"]
     body = {"queue": queue["id"], "metadata": [as_item(offer, datetime.now(UTC))]}
     tracking.call("queues.add_or_update_metadata", body)
@@ -161,10 +172,26 @@ def test_gpus_are_chosen_as_the_queue_has_them(
     form.get_by_label("GPU model").select_option("NVIDIA A100")
     expect(form.get_by_text("No node of queue vision has more than 2")).to_be_visible()
     form.get_by_label("GPUs", exact=True).select_option("2")
+    form.get_by_label("GPU memory").select_option("80 GiB or more")
+    form.get_by_label("Node").select_option("vision")
+    expect(form.get_by_text("Node vision has no such GPU.")).to_be_visible()
+    form.get_by_label("Node").select_option("nlp")
     form.get_by_role("button", name="Run remotely").click()
     page.get_by_role("button", name="Show").click()
     panel = page.locator(".wl-Panel")
-    expect(panel).to_contain_text("2 \N{MULTIPLICATION SIGN} NVIDIA A100")
+    asked = "2 \N{MULTIPLICATION SIGN} NVIDIA A100, at least 80 GiB, on nlp"
+    expect(panel).to_contain_text(asked)
+
+    panel.get_by_role("button", name="Run again").click()
+    form = page.get_by_role("dialog", name="Run again")
+    expect(form.get_by_label("Node")).to_have_value("nlp")
+    form.get_by_label("Whole GPUs or slices").select_option("1g.10gb")
+    form.get_by_label("GPU memory").select_option("Any")
+    form.get_by_label("Node").select_option("Any")
+    form.get_by_role("button", name="Run again").click()
+    page.get_by_role("button", name="Show").last.click()
+    asked = "2 \N{MULTIPLICATION SIGN} slice 1g.10gb of NVIDIA A100"
+    expect(page.locator(".wl-Panel", has_text=asked)).to_be_visible()
     assert screen.complaints == []
 
 

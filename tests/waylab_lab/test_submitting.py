@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tests.waylab_lab.rig import Lab, write_notebook
 
-from waylab_clearml.offer import GpuOffer, Offer, as_item
+from waylab_clearml.offer import GpuOffer, NodeOffer, Offer, as_item
 from waylab_tracking.testing import Server
 
 SOURCE = """epochs: int = 3  # passes over the data
@@ -90,27 +90,58 @@ def test_the_same_wish_twice_is_one_run(lab: Lab) -> None:
     assert lab.get("runs", queue="regression")["total"] == 1
 
 
-def test_gpus_are_asked_for_by_number_and_model(
+def test_gpus_are_asked_for_by_number_kind_and_node(
     lab: Lab, tracking: Server, offered: Offer
 ) -> None:
     write_notebook(lab.root / "gpus.ipynb", SOURCE)
     [queue] = [one for one in lab.get("queues")["queues"] if one["name"] == "vision"]
     assert (queue["free_slots"], queue["gpus"][0]["model"]) == (1, "A100")
+    assert [one["mig_profile"] for one in queue["gpus"]] == ["", "1g.10gb"]
+    assert queue["nodes"][0] == {
+        "name": "nlp",
+        "default_gpus": 1,
+        "cpu_slots": 0,
+        "known": True,
+    }
+    wanted = {
+        "gpus": 2,
+        "gpu_model": "A100",
+        "node": "nlp",
+        "gpu_min_memory_gib": 79.5,
+        "mig_profile": "",
+    }
 
-    made = lab.post(
-        "submit", form("gpus.ipynb", queue="vision", gpus=2, gpu_model="A100"), 201
-    )
+    made = lab.post("submit", form("gpus.ipynb", queue="vision", **wanted), 201)
 
     path = f"runs/{made['task_id']}"
-    assert asked(lab, path) == {"gpus": "2", "gpu_model": "A100"}
+    assert asked(lab, path) == {
+        "gpus": "2",
+        "gpu_model": "A100",
+        "node": "nlp",
+        "gpu_min_memory_gib": "79.5",
+    }
+
+
+def test_a_repeat_asks_for_the_same_gpus_or_for_all_of_them_anew(
+    lab: Lab, offered: Offer
+) -> None:
+    write_notebook(lab.root / "gpus.ipynb", SOURCE)
+    wanted = {"gpus": 2, "gpu_model": "A100", "node": "nlp", "gpu_min_memory_gib": 40}
+    first = form(
+        "gpus.ipynb", queue="vision", idempotency_key="gpus to repeat", **wanted
+    )
+    path = f"runs/{lab.post('submit', first, 201)['task_id']}"
     wish = {"queue": "vision", "name": "again", "idempotency_key": "gpus as before"}
+
     again = lab.post(f"{path}/rerun", wish, 201)
     assert asked(lab, f"runs/{again['task_id']}") == asked(lab, path)
-    other = {**wish, "gpus": 1, "gpu_model": None, "idempotency_key": "other gpus"}
+
+    other = {**wish, "mig_profile": "1g.10gb", "idempotency_key": "other gpus"}
     again = lab.post(f"{path}/rerun", other, 201)
-    assert asked(lab, f"runs/{again['task_id']}") == {"gpus": "1"}
-    refused = lab.post(f"{path}/rerun", {**other, "gpus": 3}, 422)
-    assert "nlp: 2 x A100" in refused["fields"]["gpus"]
+    assert asked(lab, f"runs/{again['task_id']}") == {"mig_profile": "1g.10gb"}
+
+    refused = lab.post(f"{path}/rerun", {**other, "gpus": 8}, 422)
+    assert "cut: 7 x slice 1g.10gb of A100" in refused["fields"]["gpus"]
 
 
 @pytest.mark.parametrize(
@@ -123,6 +154,17 @@ def test_gpus_are_asked_for_by_number_and_model(
         ({"gpu_model": "T4"}, "gpu_model"),
         ({"gpu_model": "A" * 81}, "gpu_model"),
         ({"gpus": 0, "gpu_model": "A100"}, "gpu_model"),
+        ({"node": "mars"}, "node"),
+        ({"node": "n" * 81}, "node"),
+        ({"gpus": 1, "node": "cut"}, "node"),
+        ({"gpu_min_memory_gib": 81}, "gpu_min_memory_gib"),
+        ({"gpu_min_memory_gib": -1}, "gpu_min_memory_gib"),
+        ({"gpu_min_memory_gib": 1e9}, "gpu_min_memory_gib"),
+        ({"gpu_min_memory_gib": "much"}, "gpu_min_memory_gib"),
+        ({"mig_profile": "3g.40gb"}, "mig_profile"),
+        ({"mig_profile": "half"}, "mig_profile"),
+        ({"mig_profile": "1g.10gb" * 9}, "mig_profile"),
+        ({"gpus": 8, "mig_profile": "1g.10gb"}, "gpus"),
     ],
 )
 def test_gpus_that_are_not_to_be_had_are_refused_at_their_field(
@@ -135,8 +177,12 @@ def test_gpus_that_are_not_to_be_had_are_refused_at_their_field(
 @pytest.fixture
 def offered(tracking: Server) -> Offer:
     """What the board says of the queue vision."""
-    gpus = (GpuOffer("nlp", "A100", 80 << 30, 2, 1),)
-    offer = Offer(slots=2, free_slots=1, default_gpus=1, gpus=gpus)
+    gpus = (
+        GpuOffer("nlp", "A100", 80 << 30, 2, 1),
+        GpuOffer("cut", "A100", 10 << 30, 7, 4, mig_profile="1g.10gb"),
+    )
+    nodes = tuple(NodeOffer(name, default_gpus=1) for name in ("nlp", "cut"))
+    offer = Offer(slots=2, free_slots=1, default_gpus=1, gpus=gpus, nodes=nodes)
     [queue] = tracking.call("queues.get_all", {"name": "^vision$"})["queues"]
     body = {"queue": queue["id"], "metadata": [as_item(offer, datetime.now(UTC))]}
     tracking.call("queues.add_or_update_metadata", body)
@@ -147,7 +193,7 @@ def asked(lab: Lab, path: str) -> dict[str, str]:
     return {
         one["name"]: one["value"]
         for one in lab.get(path)["parameters"]
-        if one["section"] == "Waylab" and one["name"].startswith("gpu")
+        if one["section"] == "Waylab" and one["name"] != "time_limit_seconds"
     }
 
 

@@ -82,9 +82,9 @@ class SubmitError(ClearMLError):
 
 
 class GpusError(SubmitError):
-    """The GPUs that are asked for are not to be had; `field` is what is at fault.
+    """The GPUs that are asked for are not to be had; `field` is the option at fault.
 
-    It is `gpus` (their number) or `gpu_model`.
+    It is one of `options.WISHES`: `gpus` (their number), `gpu_model`, ...
     """
 
     def __init__(self, message: str, *, field: str) -> None:

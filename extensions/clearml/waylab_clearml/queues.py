@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 
 from waylab_clearml.client import Client
 from waylab_clearml.errors import SubmitError
-from waylab_clearml.offer import GpuOffer, Offer, offer_in
+from waylab_clearml.offer import GpuOffer, NodeOffer, Offer, offer_in
+from waylab_clearml.options import GpuWish
 
 # Runs controllers (pipelines, searches), not work: last in every list.
 SERVICES = "services"
@@ -18,7 +19,8 @@ class Queue:
     """A queue: `length` tasks wait; `free_slots` of `slots` places have no holder.
 
     A place is what a job gets that asks for nothing special: `default_gpus` GPUs, or a
-    slot without one. Where no board tells, places are workers, and `gpus` is empty.
+    slot without one. Where no board tells, places are workers, and `gpus` and `nodes`
+    are empty.
     """
 
     id: str
@@ -29,6 +31,7 @@ class Queue:
     default_gpus: int = 0
     cpu_slots: int = 0
     gpus: tuple[GpuOffer, ...] = ()
+    nodes: tuple[NodeOffer, ...] = ()
 
 
 def list_queues(client: Client) -> tuple[Queue, ...]:
@@ -58,6 +61,7 @@ def list_queues(client: Client) -> tuple[Queue, ...]:
                 default_gpus=offer.default_gpus,
                 cpu_slots=offer.cpu_slots,
                 gpus=offer.gpus,
+                nodes=offer.nodes,
             )
         )
     return tuple(sorted(found, key=lambda queue: (queue.name == SERVICES, queue.name)))
@@ -79,20 +83,18 @@ def find_queue(client: Client, name_or_id: str) -> tuple[str, str]:
     raise SubmitError(msg)
 
 
-def check_gpus(client: Client, queue: str, gpus: int | None, model: str | None) -> None:
-    """Refuse a wish for GPUs that a queue can never serve.
+def check_gpus(client: Client, queue: str, wish: GpuWish) -> None:
+    """Refuse a wish that a queue can never serve.
 
     Where nobody can tell now, it passes: the board looks at each task again.
 
     Raises:
         GpusError: with the field at fault, and what there is.
     """
-    if gpus is None and not model:
-        return
     for entry in client.call("queues.get_all", {}).get("queues") or ():
         offer = offer_in(entry, datetime.now(UTC))
         if offer is not None and queue in {entry["name"], entry["id"]}:
-            offer.check(gpus, model)
+            offer.check(wish)
 
 
 def position_in_queue(client: Client, queue_id: str, task_id: str) -> int | None:

@@ -18,6 +18,7 @@ from waylab_clearml.client import Client
 from waylab_clearml.errors import BadRequest, NotFound, SubmitError
 from waylab_clearml.names import current_user, name_book
 from waylab_clearml.notebooks import join_lines, parse_notebook
+from waylab_clearml.options import OPTION_SECTION, WISHES, GpuWish, gpu_options
 from waylab_clearml.parameters import ParameterValue, infer, validate
 from waylab_clearml.queues import check_gpus, find_queue, position_in_queue
 from waylab_clearml.run_data import (
@@ -45,15 +46,10 @@ from waylab_clearml.run_record import (
 )
 from waylab_clearml.submit import (
     BUNDLE_ARTIFACT,
-    GPU_MODEL,
-    GPUS,
     NOTEBOOK_TAG,
-    OPTION_SECTION,
     PARAMETER_SECTION,
     Draft,
-    GpuWish,
     Submitted,
-    gpu_options,
     hyperparams,
     record_and_enqueue,
 )
@@ -232,10 +228,9 @@ def rerun(  # noqa: PLR0913 - the contract of the lab and the CLI.
         values = validate(declared, {**before, **(parameters or {})})
         options = dict((task.get("hyperparams") or {}).get(OPTION_SECTION) or {})
         if gpus is not None:
-            options.pop(GPUS, None)
-            options.pop(GPU_MODEL, None)
+            options = {k: v for k, v in options.items() if k not in WISHES}
             options |= gpu_options(gpus)
-            check_gpus(client, target, gpus.count, gpus.model)
+            check_gpus(client, target, gpus)
         draft = Draft(
             name=name or run.name,
             project=run.project,

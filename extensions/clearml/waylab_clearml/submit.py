@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import math
-import re
 import secrets
 import tempfile
 import time
@@ -20,9 +18,16 @@ from typing import Any
 
 from waylab_clearml import bundle as bundles
 from waylab_clearml.client import Client, task_folder
-from waylab_clearml.errors import BadRequest, GpusError, SubmitError
+from waylab_clearml.errors import BadRequest, SubmitError
 from waylab_clearml.names import MIN_NAME, current_user, ensure_project
 from waylab_clearml.notebooks import read_notebook
+from waylab_clearml.options import (
+    OPTION_SECTION,
+    TIME_LIMIT,
+    GpuWish,
+    gpu_options,
+    item,
+)
 from waylab_clearml.parameters import (
     Parameter,
     ParameterValue,
@@ -37,15 +42,6 @@ logger = logging.getLogger(__name__)
 
 NOTEBOOK_TAG = "notebook"
 PARAMETER_SECTION = "Notebook"
-OPTION_SECTION = "Waylab"
-TIME_LIMIT = "time_limit_seconds"
-GPUS = "gpus"
-GPU_MODEL = "gpu_model"
-NODE = "node"
-GPU_MIN_MEMORY = "gpu_min_memory_gib"
-MIG_PROFILE = "mig_profile"
-MOST_GPUS = 64
-MODEL_LENGTH = 80
 BUNDLE_ARTIFACT = "bundle"
 KEY_TAG = "waylab-key:"
 ENTRY_POINT = "waylab_notebook.py"
@@ -59,7 +55,6 @@ from waylab_runner import main
 sys.exit(main())
 """
 ALREADY_QUEUED = 706
-_MIG_PROFILE = re.compile(r"[0-9]g\.[0-9]+gb(\+\w+)?")
 
 
 @dataclass(frozen=True)
@@ -70,7 +65,7 @@ class Submission:
     left out keep the notebook's defaults. `files` lie below `root` (default: the
     notebook's folder). The `idempotency_key` is any text that is new for each wish to
     run (default: a fresh one); `time_limit_seconds` None means no limit. Where it runs
-    is left to the queue by None: see `GpuWish`.
+    is left to the queue by None: see `options.GpuWish`.
     """
 
     notebook: Path
@@ -88,22 +83,6 @@ class Submission:
     gpu_min_memory_gib: float | None = None
     mig_profile: str | None = None
     idempotency_key: str | None = None
-
-
-@dataclass(frozen=True)
-class GpuWish:
-    """How many GPUs, and of which kind; None leaves it to the queue.
-
-    `model` is a part of the model's name, `min_memory_gib` of each GPU. A
-    `mig_profile` (`1g.10gb`) asks for slices in place of whole GPUs. `node` names one
-    of those that serve the queue, for a job without a GPU, too.
-    """
-
-    count: int | None = None
-    model: str | None = None
-    node: str | None = None
-    min_memory_gib: float | None = None
-    mig_profile: str | None = None
 
 
 @dataclass(frozen=True)
@@ -147,8 +126,7 @@ def submit(client: Client, submission: Submission) -> Submitted:
         submission.mig_profile,
     )
     options = {**options_of(submission), **gpu_options(wish)}
-    if not wish.mig_profile:  # What slices there are, the board alone knows.
-        check_gpus(client, submission.queue, wish.count, wish.model)
+    check_gpus(client, submission.queue, wish)
     notebook = submission.notebook.absolute()
     declared = infer(read_notebook(notebook))
     values = validate(declared, submission.parameters)
@@ -183,7 +161,7 @@ def hyperparams(
 ) -> dict[str, dict[str, dict[str, str]]]:
     """Give the values as ClearML shows and edits them, section by section."""
     own = {
-        parameter.name: _item(
+        parameter.name: item(
             PARAMETER_SECTION,
             parameter.name,
             format_value(parameter, values[parameter.name]),
@@ -209,59 +187,7 @@ def options_of(submission: Submission) -> dict[str, dict[str, str]]:
         raise SubmitError(msg)
     text = "Seconds after which the run is ended; empty: no limit."
     value = "" if seconds is None else str(seconds)
-    return {TIME_LIMIT: _item(OPTION_SECTION, TIME_LIMIT, value, "Optional[int]", text)}
-
-
-def gpu_options(wish: GpuWish) -> dict[str, dict[str, str]]:
-    """Give the same for GPUs; what is left to the queue is left out.
-
-    Raises:
-        GpusError: it makes no sense anywhere.
-    """
-    count, model = wish.count, (wish.model or "").strip()
-    if count is not None and not 0 <= count <= MOST_GPUS:
-        msg = f"The number of GPUs is {count}, but must be 0 to {MOST_GPUS}."
-        raise GpusError(msg, field="gpus")
-    if len(model) > MODEL_LENGTH or not model.isprintable():
-        msg = f"{model[:MODEL_LENGTH]!r} is no model of a GPU."
-        raise GpusError(msg, field="gpu_model")
-    found = {}
-    if count is not None:
-        text = "GPUs that the run needs; empty: as many as its queue says."
-        found[GPUS] = _item(OPTION_SECTION, GPUS, str(count), "Optional[int]", text)
-    if model:
-        text = "A part of the GPUs' model; empty: any."
-        kind = "Optional[str]"
-        found[GPU_MODEL] = _item(OPTION_SECTION, GPU_MODEL, model, kind, text)
-    return {**found, **_kind_options(wish)}
-
-
-def _kind_options(wish: GpuWish) -> dict[str, dict[str, str]]:
-    found = {}
-    memory = wish.min_memory_gib
-    if memory is not None:
-        if not 0 <= memory < math.inf:
-            msg = f"The least memory of a GPU is {memory:g} GiB, but must be 0 or more."
-            raise GpusError(msg, field="gpus")
-        text = "GiB that each GPU must have; empty: any."
-        value, kind = f"{memory:g}", "Optional[float]"
-        found[GPU_MIN_MEMORY] = _item(OPTION_SECTION, GPU_MIN_MEMORY, value, kind, text)
-    profile = wish.mig_profile
-    if profile:
-        if not _MIG_PROFILE.fullmatch(profile):
-            msg = f"{profile[:MODEL_LENGTH]!r} is no profile of a slice, as 1g.10gb is."
-            raise GpusError(msg, field="gpus")
-        if wish.count == 0:
-            msg = f"No GPUs are asked for, so none can be a slice {profile}."
-            raise GpusError(msg, field="gpus")
-        text = "The profile of MIG slices, in place of whole GPUs; empty: whole ones."
-        found[MIG_PROFILE] = _item(
-            OPTION_SECTION, MIG_PROFILE, profile, "Optional[str]", text
-        )
-    if wish.node:
-        text = "The node that it must run on; empty: any that serves the queue."
-        found[NODE] = _item(OPTION_SECTION, NODE, wish.node, "Optional[str]", text)
-    return found
+    return {TIME_LIMIT: item(OPTION_SECTION, TIME_LIMIT, value, "Optional[int]", text)}
 
 
 def record_and_enqueue(client: Client, draft: Draft) -> Submitted:
@@ -287,16 +213,6 @@ def record_and_enqueue(client: Client, draft: Draft) -> Submitted:
         position=position_in_queue(client, queue_id, task_id),
         web_url=f"{web}/projects/{project_id}/experiments/{task_id}/output/log",
     )
-
-
-def _item(section: str, name: str, value: str, kind: str, text: str) -> dict[str, str]:
-    return {
-        "section": section,
-        "name": name,
-        "value": value,
-        "type": kind,
-        "description": text,
-    }
 
 
 def _find(client: Client, mark: str, user_id: str) -> dict[str, Any] | None:

@@ -17,6 +17,7 @@ import {
   parseStarters,
   parseSubmitted,
   RequestError,
+  type GpuWish,
   type LogPage,
   type ParameterField,
   type Parser,
@@ -85,8 +86,7 @@ export class ServerClient implements LabClient {
         parameters: submission.parameters,
         files: submission.files,
         time_limit_seconds: submission.timeLimitSeconds,
-        gpus: submission.gpus,
-        gpu_model: submission.gpuModel,
+        ...wishBody(submission),
         idempotency_key: submission.idempotencyKey
       },
       parseSubmitted
@@ -94,15 +94,14 @@ export class ServerClient implements LabClient {
   }
 
   rerun(id: string, wish: Rerun): Promise<Submitted> {
-    const { queue, name, parameters, gpus, gpuModel, idempotencyKey } = wish;
+    const { queue, name, parameters, idempotencyKey } = wish;
     return this._post(
       runPath(id, 'rerun'),
       {
         queue,
         name,
         parameters,
-        gpus,
-        gpu_model: gpuModel,
+        ...wishBody(wish),
         idempotency_key: idempotencyKey
       },
       parseSubmitted
@@ -227,6 +226,16 @@ export class ServerClient implements LabClient {
   }
 
   private readonly _kept = new Map<string, { etag: string; value: unknown }>();
+}
+
+function wishBody(wish: GpuWish): object {
+  return {
+    gpus: wish.gpus,
+    gpu_model: wish.gpuModel,
+    node: wish.node,
+    gpu_min_memory_gib: wish.gpuMinMemoryGib,
+    mig_profile: wish.migProfile
+  };
 }
 
 function runPath(id: string, ...parts: string[]): string {

@@ -14,10 +14,9 @@ from waylab_clearml import queues, runs
 from waylab_clearml.client import Client
 from waylab_clearml.names import MIN_NAME
 from waylab_clearml.runs import RunQuery, RunState
-from waylab_clearml.submit import MODEL_LENGTH, MOST_GPUS, GpuWish
 from waylab_lab import answers
 from waylab_lab.base import FormError, WaylabHandler, route
-from waylab_lab.form_fields import repeatable, wrong_parameters
+from waylab_lab.form_fields import GpuFields, repeatable, wrong_parameters
 from waylab_lab.outputs import SavedOutput
 
 _PAGE_LIMIT = 200
@@ -34,13 +33,10 @@ class _Query(BaseModel):
     page_size: int = Field(50, ge=1, le=_PAGE_LIMIT)
 
 
-class _Rerun(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
-    parameters: dict[str, Any] = {}
+class _Rerun(GpuFields):
+    parameters: dict[str, Any] = Field(default_factory=dict)
     queue: str = Field(min_length=1)
     name: str = Field(min_length=MIN_NAME, max_length=200)
-    gpus: int | None = Field(None, ge=0, le=MOST_GPUS)
-    gpu_model: str | None = Field(None, max_length=MODEL_LENGTH)
     idempotency_key: str = Field(min_length=8, max_length=100)
 
 
@@ -160,16 +156,13 @@ class RerunHandler(WaylabHandler):
             wrong = wrong_parameters(declared, wish.parameters)
             if wrong:
                 raise FormError(wrong)
-        # A client that does not speak of GPUs leaves them as they were.
-        speaks = {"gpus", "gpu_model"} & wish.model_fields_set
-        gpus = GpuWish(wish.gpus, wish.gpu_model or None) if speaks else None
         result = await self.connection.act(
             runs.rerun,
             run_id,
             wish.parameters,
             wish.queue,
             wish.name,
-            gpus=gpus,
+            gpus=wish.gpu_wish,
             idempotency_key=wish.idempotency_key,
         )
         self.set_status(201)

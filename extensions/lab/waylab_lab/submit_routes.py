@@ -11,10 +11,10 @@ from waylab_clearml import parameters, submit
 from waylab_clearml.errors import NotFound
 from waylab_clearml.names import MIN_NAME
 from waylab_clearml.notebooks import read_notebook
-from waylab_clearml.submit import MODEL_LENGTH, MOST_GPUS, Submission
+from waylab_clearml.submit import Submission
 from waylab_lab import answers
 from waylab_lab.base import FormError, WaylabHandler, route
-from waylab_lab.form_fields import wrong_parameters
+from waylab_lab.form_fields import GpuFields, wrong_parameters
 from waylab_lab.paths import PathError, common_folder
 
 
@@ -26,17 +26,14 @@ class _Question(BaseModel):
     notebook: dict[str, Any] | None = None
 
 
-class _Form(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+class _Form(GpuFields):
     path: str = Field(min_length=1)
     queue: str = Field(min_length=1)
     name: str = Field(min_length=MIN_NAME, max_length=200)
     project: str = Field(min_length=MIN_NAME, max_length=200)
-    parameters: dict[str, Any] = {}
+    parameters: dict[str, Any] = Field(default_factory=dict)
     files: tuple[str, ...] = ()
     time_limit_seconds: int | None = Field(None, ge=1)
-    gpus: int | None = Field(None, ge=0, le=MOST_GPUS)
-    gpu_model: str | None = Field(None, max_length=MODEL_LENGTH)
     idempotency_key: str = Field(min_length=8, max_length=100)
 
 
@@ -92,6 +89,9 @@ class SubmitHandler(WaylabHandler):
             time_limit_seconds=form.time_limit_seconds,
             gpus=form.gpus,
             gpu_model=form.gpu_model or None,
+            node=form.node or None,
+            gpu_min_memory_gib=form.gpu_min_memory_gib,
+            mig_profile=form.mig_profile or None,
             idempotency_key=form.idempotency_key,
         )
 

@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from waylab_clearml.errors import ParameterError
+from waylab_clearml.options import OPTION_SECTION, TIME_LIMIT
 from waylab_clearml.parameters import (
     ParameterValue,
     infer,
     is_plain_name,
     validate,
 )
-from waylab_clearml.submit import OPTION_SECTION, PARAMETER_SECTION, TIME_LIMIT
+from waylab_clearml.submit import PARAMETER_SECTION
 from waylab_clearml.verdict import Reason
 from waylab_runner.errors import failed
 

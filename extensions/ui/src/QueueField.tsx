@@ -1,7 +1,7 @@
 import * as React from 'react';
 
 import { useServices, type Translate } from './context';
-import { mostGpus, wantedGpus, type GpuChoice } from './gpus';
+import { asksForKind, mostGpus, wantedGpus, type GpuChoice } from './gpus';
 import { usePolled } from './hooks';
 import type { Queue } from './types';
 
@@ -100,34 +100,64 @@ function queueForecast(
   choice: GpuChoice,
   trans: Translate
 ): string {
-  if (queue.slots === 0) {
+  // Places are counted in whole GPUs.
+  if (queue.slots === 0 && choice.migProfile === '') {
     return trans.__(
       'Nothing serves this queue now: the run waits until a node does.'
     );
   }
   const place = trans.__('Will be number %1 in this queue.', queue.length + 1);
   const wanted = wantedGpus(choice, queue);
-  const usual = choice.gpuModel === '' && wanted === queue.defaultGpus;
+  const usual =
+    !asksForKind(choice) && !choice.node && wanted === queue.defaultGpus;
   if (!usual && wanted > 0) {
-    const free = mostGpus(queue, choice.gpuModel, 'free');
-    return free >= wanted && queue.length === 0
-      ? trans._n(
-          'Starts at once: %1 such GPU is free on one node.',
-          'Starts at once: %1 such GPUs are free on one node.',
-          free,
-          free
-        )
-      : free >= wanted
-        ? place
-        : trans.__(
-            '%1 Waits until %2 such GPUs are free on one node: now %3.',
-            place,
-            wanted,
-            free
-          );
+    return gpuForecast(queue, choice, place, trans);
   }
   if (usual && queue.freeSlots > queue.length) {
     return trans.__('Starts at once: a slot is free.');
   }
   return place;
+}
+
+function gpuForecast(
+  queue: Queue,
+  choice: GpuChoice,
+  place: string,
+  trans: Translate
+): string {
+  const wanted = wantedGpus(choice, queue);
+  const free = mostGpus(queue, choice, 'free');
+  const isSlices = choice.migProfile !== '';
+  if (free >= wanted && queue.length === 0) {
+    return isSlices
+      ? trans._n(
+          'Starts at once: %1 such slice is free on one node.',
+          'Starts at once: %1 such slices are free on one node.',
+          free,
+          free
+        )
+      : trans._n(
+          'Starts at once: %1 such GPU is free on one node.',
+          'Starts at once: %1 such GPUs are free on one node.',
+          free,
+          free
+        );
+  }
+  // What the queue can never give is told at its field.
+  if (free >= wanted || mostGpus(queue, choice) < wanted) {
+    return place;
+  }
+  return isSlices
+    ? trans.__(
+        '%1 Waits until %2 such slices are free on one node: now %3.',
+        place,
+        wanted,
+        free
+      )
+    : trans.__(
+        '%1 Waits until %2 such GPUs are free on one node: now %3.',
+        place,
+        wanted,
+        free
+      );
 }

@@ -11,6 +11,7 @@ import {
 } from './form';
 import { Files, TextField } from './FormFields';
 import { GpuFields } from './GpuFields';
+import { CHOICE_FIELDS } from './gpus';
 import { ParameterInput } from './ParameterInput';
 import { Skeleton } from './parts';
 import { preferredQueue, QueueField, useQueues } from './QueueField';
@@ -53,7 +54,7 @@ export function RunForm(props: FormProps): JSX.Element {
 
   const set = (change: Partial<FormValues>): void => {
     setValues(old => ({ ...old, ...change }));
-    setRefused(old => without(old, Object.keys(change)));
+    setRefused(old => without(old, answeredBy(change)));
   };
   const chosenQueue = values.queue || preferredQueue(queues.value);
   const complete = { ...values, queue: chosenQueue };
@@ -251,8 +252,7 @@ function edited(errors: FormErrors, values: FormValues): FormErrors {
     Object.entries(errors).filter(
       ([name]) =>
         name.startsWith('parameters.') ||
-        name === 'gpus' ||
-        name === 'gpuModel' ||
+        isChoiceField(name) ||
         (name === 'timeLimit' && values.timeLimit !== '')
     )
   );
@@ -265,15 +265,16 @@ function knownFields(fields: readonly ParameterField[]): ReadonlySet<string> {
     'project',
     'files',
     'timeLimit',
-    'gpus',
-    'gpuModel',
+    ...CHOICE_FIELDS,
     ...fields.map(field => `parameters.${field.name}`)
   ]);
 }
 
 const OWN_NAMES: Readonly<Record<string, string>> = {
   time_limit_seconds: 'timeLimit',
-  gpu_model: 'gpuModel'
+  gpu_model: 'gpuModel',
+  gpu_min_memory_gib: 'gpuMinMemory',
+  mig_profile: 'migProfile'
 };
 
 /** What the server said, under the names of this form's fields. */
@@ -291,6 +292,18 @@ function refusal(
     found[known.has(own) ? own : 'form'] = message;
   }
   return Object.keys(found).length > 0 ? found : { form: error.message };
+}
+
+/** The fields whose refusal a change may have mended. */
+function answeredBy(change: Partial<FormValues>): readonly string[] {
+  const names = Object.keys(change);
+  return names.some(name => name === 'queue' || isChoiceField(name))
+    ? [...names, ...CHOICE_FIELDS]
+    : names;
+}
+
+function isChoiceField(name: string): boolean {
+  return CHOICE_FIELDS.some(one => one === name);
 }
 
 function without(errors: FormErrors, names: readonly string[]): FormErrors {

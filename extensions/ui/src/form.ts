@@ -1,7 +1,7 @@
 /** The form "Run remotely" apart from its looks: what was typed, and what is sent. */
 
 import type { Translate } from './context';
-import { checkGpus, wishOf, type GpuChoice } from './gpus';
+import { checkGpus, NO_CHOICE, wishOf, type GpuChoice } from './gpus';
 import type {
   ParameterField,
   ParameterValues,
@@ -37,8 +37,7 @@ export const NO_VALUES: FormValues = {
   name: '',
   project: '',
   timeLimit: '',
-  gpus: '',
-  gpuModel: '',
+  ...NO_CHOICE,
   files: [],
   parameters: {}
 };

@@ -8,6 +8,7 @@ import {
   type GpuOffer,
   type LogLine,
   type LogPage,
+  type NodeOffer,
   type ParameterField,
   type Progress,
   type Queue,
@@ -222,7 +223,15 @@ const gpuOffer = object<GpuOffer>({
   memoryBytes: number,
   count: number,
   free: number,
-  simulated: flag
+  simulated: flag,
+  migProfile: text
+});
+
+const nodeOffer = object<NodeOffer>({
+  name: text,
+  defaultGpus: number,
+  cpuSlots: number,
+  known: flag
 });
 
 const queue = object<Queue>({
@@ -233,7 +242,8 @@ const queue = object<Queue>({
   freeSlots: number,
   defaultGpus: number,
   cpuSlots: number,
-  gpus: listOf(gpuOffer)
+  gpus: listOf(gpuOffer),
+  nodes: listOf(nodeOffer)
 });
 
 const parameterField = object<ParameterField>({

@@ -117,7 +117,7 @@ export interface Scalars {
   readonly values: Readonly<Record<string, number | null>>;
 }
 
-/** Equal GPUs of one node: `free` of `count` are held by nobody. */
+/** Equal GPUs of one node, or equal slices: `free` of `count` are held by nobody. */
 export interface GpuOffer {
   readonly node: string;
   readonly model: string;
@@ -125,6 +125,17 @@ export interface GpuOffer {
   readonly count: number;
   readonly free: number;
   readonly simulated: boolean;
+  /** Empty for whole GPUs. */
+  readonly migProfile: string;
+}
+
+/** A node that a run may name, and what it then gets if it asks for nothing more. */
+export interface NodeOffer {
+  readonly name: string;
+  readonly defaultGpus: number;
+  readonly cpuSlots: number;
+  /** Whether it has ever told what it has. */
+  readonly known: boolean;
 }
 
 /** A slot is what a run gets that asks for nothing special: `defaultGpus` GPUs. */
@@ -138,12 +149,17 @@ export interface Queue {
   readonly cpuSlots: number;
   /** Empty where its nodes have none, or nobody tells. */
   readonly gpus: readonly GpuOffer[];
+  /** Those that serve it; empty where nobody tells. */
+  readonly nodes: readonly NodeOffer[];
 }
 
 /** What is asked for; null leaves it to the queue. */
 export interface GpuWish {
   readonly gpus: number | null;
   readonly gpuModel: string | null;
+  readonly node: string | null;
+  readonly gpuMinMemoryGib: number | null;
+  readonly migProfile: string | null;
 }
 
 export type FieldType =

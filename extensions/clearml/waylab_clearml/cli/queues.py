@@ -24,7 +24,7 @@ def queues(as_json: Json = False, user: User = None) -> None:
                 str(one.slots),
                 str(one.free_slots),
                 ", ".join(
-                    f"{gpu.node}: {gpu.free} of {gpu.count} {gpu.model}"
+                    f"{gpu.node}: {gpu.free} of {gpu.count} {gpu.what}"
                     for gpu in one.gpus
                 ),
             ]

@@ -50,6 +50,9 @@ test('a submission holds what was typed', () => {
     timeLimitSeconds: 5400,
     gpus: null,
     gpuModel: null,
+    node: null,
+    gpuMinMemoryGib: null,
+    migProfile: null,
     idempotencyKey: 'key'
   });
 });

@@ -1,5 +1,5 @@
 import type { Translate } from '../context';
-import type { ParameterField, Queue, Run, RunQuery } from '../types';
+import type { GpuOffer, ParameterField, Queue, Run, RunQuery } from '../types';
 
 /** Texts as they are, with their arguments put in. */
 export const plain: Translate = {
@@ -44,13 +44,28 @@ export function sampleQueue(change: Partial<Queue> = {}): Queue {
     defaultGpus: 0,
     cpuSlots: 4,
     gpus: [],
+    nodes: [],
+    ...change
+  };
+}
+
+const GIB = 1024 ** 3;
+
+export function sampleOffer(change: Partial<GpuOffer> = {}): GpuOffer {
+  return {
+    node: 'nlp',
+    model: 'A100',
+    memoryBytes: 80 * GIB,
+    count: 2,
+    free: 1,
+    simulated: false,
+    migProfile: '',
     ...change
   };
 }
 
 /** A queue of two nodes: four small GPUs on one, two large ones on the other. */
 export function sampleGpuQueue(change: Partial<Queue> = {}): Queue {
-  const gib = 1024 ** 3;
   return sampleQueue({
     length: 0,
     slots: 6,
@@ -58,25 +73,48 @@ export function sampleGpuQueue(change: Partial<Queue> = {}): Queue {
     defaultGpus: 1,
     cpuSlots: 0,
     gpus: [
-      {
-        node: 'nlp',
-        model: 'A100',
-        memoryBytes: 80 * gib,
-        count: 2,
-        free: 1,
-        simulated: true
-      },
-      {
+      sampleOffer({ simulated: true }),
+      sampleOffer({
         node: 'vision',
         model: 'L4',
-        memoryBytes: 24 * gib,
+        memoryBytes: 22.49 * GIB,
         count: 4,
-        free: 3,
-        simulated: false
-      }
+        free: 3
+      })
     ],
+    nodes: ['nlp', 'vision'].map(name => ({
+      name,
+      defaultGpus: 1,
+      cpuSlots: 0,
+      known: true
+    })),
     ...change
   });
+}
+
+/** The same with a node of slices and one without any GPU. */
+export function sampleMixedQueue(change: Partial<Queue> = {}): Queue {
+  const queue = sampleGpuQueue();
+  return {
+    ...queue,
+    cpuSlots: 2,
+    gpus: [
+      ...queue.gpus,
+      sampleOffer({
+        node: 'cut',
+        memoryBytes: 10 * GIB,
+        count: 7,
+        free: 5,
+        migProfile: '1g.10gb'
+      })
+    ],
+    nodes: [
+      ...queue.nodes,
+      { name: 'cut', defaultGpus: 1, cpuSlots: 0, known: true },
+      { name: 'cpu', defaultGpus: 0, cpuSlots: 2, known: true }
+    ],
+    ...change
+  };
 }
 
 export function sampleField(

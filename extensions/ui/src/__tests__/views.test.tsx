@@ -8,12 +8,14 @@ import { initialInput, type FormValues } from '../form';
 import { RunListModel } from '../listModel';
 import { RunForm } from '../RunForm';
 import { RunsList } from '../RunsList';
+import type { GpuChoice } from '../gpus';
 import type { Queue } from '../types';
 import {
   CountedRuns,
   plain,
   sampleField,
   sampleGpuQueue,
+  sampleMixedQueue,
   sampleQueue
 } from './samples';
 
@@ -63,7 +65,8 @@ async function show(view: JSX.Element, opened: string[] = []): Promise<void> {
 const field = sampleField();
 
 async function showForm(
-  onSubmit: (values: FormValues) => Promise<void>
+  onSubmit: (values: FormValues) => Promise<void>,
+  asked: Partial<GpuChoice> = {}
 ): Promise<void> {
   await show(
     <RunForm
@@ -72,6 +75,7 @@ async function showForm(
       initial={{
         name: 'train',
         project: 'vision',
+        ...asked,
         parameters: { epochs: initialInput(field) }
       }}
       onSubmit={onSubmit}
@@ -79,6 +83,11 @@ async function showForm(
     />
   );
 }
+
+const texts = (select: HTMLElement): (string | null)[] =>
+  within(select)
+    .getAllByRole('option')
+    .map(option => option.textContent);
 
 const submit = (): Promise<void> =>
   act(async () => {
@@ -170,15 +179,11 @@ test('number and model of GPUs are offered as the queue has them, and sent', asy
   });
   const number = screen.getByLabelText('GPUs');
   const model = screen.getByLabelText('GPU model');
-  const texts = (select: HTMLElement): (string | null)[] =>
-    within(select)
-      .getAllByRole('option')
-      .map(option => option.textContent);
   expect(texts(number)).toEqual(['Queue’s default (1)', '1', '2', '3', '4']);
   expect(texts(model)).toEqual([
     'Any',
     'A100 (80 GiB, simulated)  —  1 of 2 free',
-    'L4 (24 GiB)  —  3 of 4 free'
+    'L4 (22 GiB)  —  3 of 4 free'
   ]);
   fireEvent.change(number, { target: { value: '4' } });
   expect(screen.getByText(/Waits until 4 such GPUs are free/)).toBeTruthy();
@@ -192,6 +197,92 @@ test('number and model of GPUs are offered as the queue has them, and sent', asy
   expect(sent[0]).toMatchObject({ gpus: '1', gpuModel: 'A100' });
 });
 
+test('nothing is asked of which the queue leaves no choice', async () => {
+  const [gpus, nodes] = [sampleGpuQueue().gpus, sampleGpuQueue().nodes];
+  queue = sampleGpuQueue({ gpus: gpus.slice(1), nodes: nodes.slice(1) });
+  await showForm(() => Promise.resolve());
+  expect(screen.getByLabelText('GPU model')).toBeTruthy();
+  for (const label of ['Node', 'GPU memory', 'Whole GPUs or slices']) {
+    expect(screen.queryByLabelText(label)).toBeNull();
+  }
+});
+
+test('a queue of several nodes without GPUs asks for the node alone', async () => {
+  const node = { defaultGpus: 0, cpuSlots: 2, known: true };
+  queue = sampleQueue({
+    nodes: [
+      { ...node, name: 'one' },
+      { ...node, name: 'two' }
+    ]
+  });
+  const sent: FormValues[] = [];
+  await showForm(async values => {
+    sent.push(values);
+  });
+  expect(screen.queryByLabelText('GPUs')).toBeNull();
+  const choice = screen.getByLabelText('Node');
+  expect(texts(choice)).toEqual(['Any', 'one', 'two']);
+  fireEvent.change(choice, { target: { value: 'two' } });
+  await submit();
+  expect(sent[0]).toMatchObject({ gpus: '', node: 'two' });
+});
+
+test('memory, slices and nodes are offered as the queue has them, and sent', async () => {
+  queue = sampleMixedQueue();
+  const sent: FormValues[] = [];
+  await showForm(async values => {
+    sent.push(values);
+  });
+  const memory = screen.getByLabelText('GPU memory');
+  const slices = screen.getByLabelText('Whole GPUs or slices');
+  const node = screen.getByLabelText('Node');
+  expect(texts(memory)).toEqual(['Any', '80 GiB or more']);
+  expect(texts(slices)).toEqual([
+    'Whole GPUs  —  4 of 6 free',
+    'Slices 1g.10gb  —  5 of 7 free'
+  ]);
+  expect(texts(node)).toEqual([
+    'Any',
+    'nlp  —  1 of 2 free',
+    'vision  —  3 of 4 free',
+    'cut',
+    'cpu'
+  ]);
+  fireEvent.change(memory, { target: { value: '80' } });
+  expect(screen.getByText(/1 such GPU is free on one node/)).toBeTruthy();
+  fireEvent.change(slices, { target: { value: '1g.10gb' } });
+  expect(memory.getAttribute('aria-invalid')).toBe('true');
+  fireEvent.change(memory, { target: { value: '' } });
+  expect(screen.queryByLabelText('GPU memory')).toBeNull();
+  fireEvent.change(node, { target: { value: 'cut' } });
+  fireEvent.change(screen.getByLabelText('Slices'), { target: { value: '6' } });
+  expect(screen.getByText(/until 6 such slices are free/)).toBeTruthy();
+  await submit();
+  expect(sent[0]).toMatchObject({
+    gpus: '6',
+    gpuModel: '',
+    node: 'cut',
+    gpuMinMemory: '',
+    migProfile: '1g.10gb'
+  });
+});
+
+test('what was asked for stays a choice where the queue has it no more', async () => {
+  await showForm(() => Promise.resolve(), {
+    gpus: '2',
+    gpuModel: 'H100',
+    node: 'gone',
+    gpuMinMemory: '39.5',
+    migProfile: '3g.40gb'
+  });
+  const shown = ['Slices', 'GPU model', 'Node', 'GPU memory'].map(
+    label => screen.getByLabelText<HTMLSelectElement>(label).value
+  );
+  expect(shown).toEqual(['2', 'H100', 'gone', '39.5']);
+  expect(screen.getByText('39.5 GiB or more')).toBeTruthy();
+  expect(screen.getByText('Slices 3g.40gb')).toBeTruthy();
+});
+
 test('a refusal of the GPUs is shown at their field', async () => {
   queue = sampleGpuQueue();
   await showForm(() =>
@@ -203,4 +294,25 @@ test('a refusal of the GPUs is shown at their field', async () => {
   expect(screen.getByText('No GPU is a T4.')).toBeTruthy();
   const model = screen.getByLabelText('GPU model');
   expect(model.getAttribute('aria-invalid')).toBe('true');
+  fireEvent.change(screen.getByLabelText('GPUs'), { target: { value: '2' } });
+  expect(screen.queryByText('No GPU is a T4.')).toBeNull();
+});
+
+test('a refusal of a field that was not shown shows it', async () => {
+  const nodes = sampleGpuQueue().nodes.slice(1);
+  queue = sampleGpuQueue({ gpus: sampleGpuQueue().gpus.slice(1), nodes });
+  await showForm(() =>
+    Promise.reject(
+      new RequestError('no', 'invalid', {
+        node: 'It is gone.',
+        gpu_min_memory_gib: 'Too much.',
+        mig_profile: 'Not cut.'
+      })
+    )
+  );
+  await submit();
+  for (const label of ['Node', 'GPU memory', 'Whole GPUs or slices']) {
+    const shown = screen.getByLabelText(label);
+    expect(shown.getAttribute('aria-invalid')).toBe('true');
+  }
 });
