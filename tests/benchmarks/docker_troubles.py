@@ -27,7 +27,8 @@ DELAY_GOAL_SECONDS = 0.25
 
 def run_hung(setting: Setting) -> Report:
     """Measure what a node's lab waits for another node's engine, which hangs."""
-    on_nlp, on_vision = {"profile": "cpu-nlp"}, {"profile": "cpu"}
+    on_nlp: dict[str, object] = {"profile": "cpu-nlp"}
+    on_vision: dict[str, object] = {"profile": "cpu"}
     with sides(setting) as (site, ours, stock):
         for client, users in ((ours, ("bob",)), (stock, ("nlp-one",))):
             for user in users:

@@ -274,6 +274,8 @@ def test_a_lease_that_is_not_taken_back_silences_nobody(ledger: LedgerRig) -> No
     body = {"proof": encode(Proof(ProofKind.NEVER_STARTED, by="hub"))}
     path = f"/leases/{lease}/release"
     ledger.board.call("POST", path, body, token=hub).raise_for_status()
+    (note,) = ledger.releases()
+    note.unlink()  # It is refused for ever.
 
 
 def test_a_full_disk_costs_no_lease(ledger: LedgerRig) -> None:
