@@ -279,9 +279,10 @@ def test_a_lease_that_is_not_taken_back_silences_nobody(ledger: LedgerRig) -> No
 
 
 def test_a_full_disk_costs_no_lease(ledger: LedgerRig) -> None:
+    ledger.rig.stop_agents()
     agent = ledger.start_agent()
     state = ledger.rig.home / "agents/n1"
-    wait_until(lambda: ledger.board.state().nodes[0].devices, "the report")
+    wait_until(lambda: "Serving" in agent.said(), "the agent")
     for name in ("jobs", "releases"):
         (state / name).rmdir()
         (state / name).write_text("in the way")

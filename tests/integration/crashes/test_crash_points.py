@@ -26,7 +26,7 @@ from waylab_hub.testing import open_folder
 from waylab_rig.requirements import requirements
 from waylab_spawner.testing import NotHere, proxy_program
 
-MORE_SECONDS = 10.0
+MORE_SECONDS = 5.0
 """For each operation and program, for points that leave no other state behind."""
 
 _missing = requirements()
