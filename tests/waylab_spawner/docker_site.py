@@ -103,20 +103,35 @@ class Agent:
         }
         settings = {f"WAYLAB_AGENT_{name}": value for name, value in values.items()}
         self.log = state / "agent.log"
-        with self.log.open("wb") as output:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "waylab_agent"],
-                env={"PATH": os.environ["PATH"], **engine.environment, **settings},
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-            )
+        self._environment = {**engine.environment, **settings}
+        self.start()
         board.until(
             lambda state: any(
                 one.name == node and one.state is NodeState.UP for one in state.nodes
             ),
             30,
         )
+
+    def start(self, **environment: str) -> None:
+        """Start its process, with these variables too."""
+        with self.log.open("ab") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "waylab_agent"],
+                env={"PATH": os.environ["PATH"], **self._environment, **environment},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+            )
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether its process runs no more."""
+        return self._process.poll() is not None
+
+    def kill(self) -> None:
+        """End it as a crash would."""
+        self._process.kill()
+        self._process.wait(30)
 
     def stop(self) -> None:
         """End it."""
@@ -128,12 +143,17 @@ class DockerSite:
     """The running parts, and what tests ask of them."""
 
     def __init__(
-        self, hub: Hub, board: RunningBoard, engines: dict[str, RunningEngine]
+        self,
+        hub: Hub,
+        board: RunningBoard,
+        engines: dict[str, RunningEngine],
+        agents: dict[str, Agent],
     ) -> None:
         """Everything runs already."""
         self.hub = hub
         self.board = board
         self.engines = engines
+        self.agents = agents
 
     def engine(self, node: str) -> Engine:
         """Give a client of a node's engine."""
@@ -279,9 +299,11 @@ def running_site(
         stack.callback(hub.stop)
         hub.start()
         tracking = str(hub.traits["tracking_api_url"])
+        agents = {}
         for name, running in engines.items():
-            stack.callback(Agent(root, board, name, running, tracking).stop)
-        yield DockerSite(hub, board, engines)
+            agents[name] = Agent(root, board, name, running, tracking)
+            stack.callback(agents[name].stop)
+        yield DockerSite(hub, board, engines, agents)
 
 
 def _place(name: str, engine: RunningEngine) -> dict[str, Any]:

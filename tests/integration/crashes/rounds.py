@@ -1,4 +1,4 @@
-"""Hub and board killed at every commit and engine call of a lab's life."""
+"""Hub, board and agent killed at every commit and engine call of a lab's life."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ http.server.ThreadingHTTPServer(("", 8888), Lab).serve_forever()
 CONVERGES_SECONDS = 30.0
 _SETTLES_SECONDS = 30.0
 _PAUSE_SECONDS = 0.1
-ROLES = ("hub", "board")
+ROLES = ("hub", "board", "agent")
+"""The agent is that of the node vision, where the labs are."""
 
 
 class NotConvergedError(AssertionError):
@@ -55,6 +56,7 @@ class CrashSite:
         self.strikes = strikes
         for user in ("ann", "bob"):
             site.user(user)
+        self._restart("agent")  # With the hook, which that of the other node lacks.
 
     def points(self, operation: str, role: str) -> tuple[str, ...]:
         """Let an operation go well; give the points that a program passes in it."""
@@ -73,7 +75,7 @@ class CrashSite:
         self._restart(role)
 
     def mend(self) -> None:
-        """Start both programs anew, and end all labs.
+        """Start the programs anew, and end all labs.
 
         Raises:
             NotConvergedError: something stays.
@@ -162,14 +164,22 @@ class CrashSite:
             ]
 
     def _has_ended(self, role: str) -> bool:
-        return (self.site.hub if role == "hub" else self.site.board).has_ended
+        programs = {
+            "hub": self.site.hub,
+            "board": self.site.board,
+            "agent": self.site.agents["vision"],
+        }
+        return programs[role].has_ended
 
     def _restart(self, role: str) -> None:
         if role == "hub":
             self.site.hub.kill()
             self.site.hub.start()
-        else:
+        elif role == "board":
             self.site.board.restart()
+        else:
+            self.site.agents["vision"].kill()
+            self.site.agents["vision"].start(**self.strikes.environment)
 
     def _until(
         self, condition: Callable[[], object], seconds: float, what: str
