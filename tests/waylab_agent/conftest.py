@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.waylab_agent.conditions import wait_until
 from tests.waylab_agent.docker_rig import (
     CATALOGUE,
     DockerRig,
@@ -96,4 +97,4 @@ def lasting_docker(
 def docker(lasting_docker: DockerRig, tmp_path: Path) -> Iterator[DockerRig]:
     with lasting_docker.ledger.of_a_test(tmp_path):
         yield lasting_docker
-    assert lasting_docker.containers() == []
+    wait_until(lambda: not lasting_docker.containers(), "the last container's removal")
