@@ -164,12 +164,9 @@ class CrashSite:
             ]
 
     def _has_ended(self, role: str) -> bool:
-        programs = {
-            "hub": self.site.hub,
-            "board": self.site.board,
-            "agent": self.site.agents["vision"],
-        }
-        return programs[role].has_ended
+        if role == "agent":
+            return self.site.agents["vision"].has_ended
+        return (self.site.hub if role == "hub" else self.site.board).has_ended
 
     def _restart(self, role: str) -> None:
         if role == "hub":
