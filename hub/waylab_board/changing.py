@@ -84,6 +84,7 @@ async def request(wish: Wish, board: BoardDep, who: Caller) -> Response:
 
     The hub sends a request. A user sends the options of an own lab, `{"server": "",
     "options": {"profile": …}}`, and the hub checks them as it does those of its form.
+    Sent again while that lab is there, they get the same answer, and no second lab.
     """
     if who.role is Role.HUB:
         return await _submit(board, wish)
@@ -248,7 +249,7 @@ async def _start_own(board: Board, who: Principal, wish: Wish) -> Response:
     except HubAway as error:
         raise Denied(503, "hub-away", str(error)) from error
     except HubRefuses as error:
-        refusal = str(error)
+        refusal = "" if await _is_fulfilled(board, who, wish) else str(error)
     snapshot = await board.books.snapshot()
     holder = Holder.lab(who.name, wish.server)
     for ticket in snapshot.tickets:
@@ -260,6 +261,15 @@ async def _start_own(board: Board, who: Principal, wish: Wish) -> Response:
         if lease.request.holder == holder:
             return answer(Answer(lease=_lease_without_secrets(lease)))
     return JSONResponse({"lease": None, "ticket": None, **_STARTING}, status_code=202)
+
+
+async def _is_fulfilled(board: Board, who: Principal, wish: Wish) -> bool:
+    """Whether the lab is there as wished: its user may not have heard the answer."""
+    try:
+        lab = await board.hub.lab(who.name, wish.server)
+    except (HubAway, HubRefuses):
+        return False
+    return lab is not None and lab.options == wish.options
 
 
 async def _drive(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
@@ -40,11 +40,15 @@ class HubUser:
 
 @dataclass(frozen=True)
 class HubLab:
-    """A lab that the hub has: it is ready, or `pending` says what goes on."""
+    """A lab that the hub has: it is ready, or `pending` says what goes on.
+
+    `options` are those that its user chose.
+    """
 
     ready: bool
     pending: str
     started_at: datetime | None
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -252,6 +256,7 @@ def _read_lab(model: Mapping[str, Any]) -> HubLab | None:
         ready=ready,
         pending=pending,
         started_at=datetime.fromisoformat(started) if started else None,
+        options=model.get("user_options") or {},
     )
 
 

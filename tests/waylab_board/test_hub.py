@@ -267,6 +267,16 @@ def test_a_user_starts_an_own_lab_over_rest(
 
     assert wrong.status_code == 400
     assert started.status_code == 202
+    until(
+        lambda: (_server(jupyterhub, "gil") or {}).get("ready") is True,
+        lambda: jupyterhub.log,
+    )
+    again = board.call(
+        "POST", "/requests", {"options": {"profile": "notebook"}}, token=token
+    )
+    other = board.call("POST", "/requests", {"options": {"profile": "x"}}, token=token)
+    assert (again.status_code, other.status_code) == (202, 409)
+    assert "already running" in other.json()["message"]
     assert [one["profile"] for one in jupyterhub.starts() if one["user"] == "gil"] == [
         "notebook"
     ]
