@@ -15,6 +15,7 @@ import typer
 
 if TYPE_CHECKING:
     from waylab_backup.manifest import Manifest
+    from waylab_site.state import State
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -44,6 +45,7 @@ def backup(
             urls=_urls(),
             with_secrets=not without_secrets,
             link=not copy,
+            elsewhere=_elsewhere(state),
             say=_say,
         )
     _show(manifest, folder, as_json, "Backed up to")
@@ -87,6 +89,18 @@ def _urls() -> dict[str, str]:
     return Environment.read().databases()
 
 
+def _elsewhere(state: State) -> str:
+    from waylab_site.errors import SiteError  # noqa: PLC0415
+    from waylab_site.inventory import this_machine  # noqa: PLC0415
+    from waylab_site.loading import load  # noqa: PLC0415
+
+    try:
+        return load(state.site_file, this_machine()).tracking.files or ""
+    except SiteError as error:
+        _say(f"Whether users' files are in another store is not known. {error}")
+        return ""
+
+
 def _say(line: str) -> None:
     sys.stderr.write(f"{line}\n")
 
@@ -103,6 +117,11 @@ def _show(manifest: Manifest, folder: Path, as_json: bool, verb: str) -> None:
     )
     for inner in manifest.gone:
         typer.echo(f"Deleted while it was made: {inner}")
+    if manifest.elsewhere:
+        typer.echo(
+            f"Not in it: the files in {manifest.elsewhere}. It needs them there, as "
+            "they were then."
+        )
     if not manifest.with_secrets:
         typer.echo("Without secrets: they are made anew at the first start.")
 

@@ -49,6 +49,7 @@ REFERENCE = (
     r"^[a-z0-9][a-z0-9._:/-]*[a-z0-9](:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?"
     r"(@sha256:[0-9a-f]{64})?$"
 )
+STORE = r"^[a-z][a-z0-9+]*://[^\s?#@]+$"
 Text = Annotated[str, StringConstraints(max_length=400)]
 ServerUrl = Annotated[
     str,
@@ -89,11 +90,20 @@ class Tracking(_Table):
     api_url: ServerUrl | None = None
     web_url: ServerUrl | None = None
     files_url: ServerUrl | None = None
+    files: Annotated[str, StringConstraints(pattern=STORE, max_length=400)] | None = (
+        None
+    )
     files_quota_gib: Number = Field(default=0, ge=0)
     keys_days: Number = Field(default=30, gt=0)
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
+        if self.files and self.api_url is not None:
+            msg = (
+                "files is of the embedded server: a ClearML Server has a place of its "
+                "own for them"
+            )
+            raise ValueError(msg)
         if self.files_quota_gib and self.api_url is not None:
             msg = (
                 "files_quota_gib is of the embedded server: a ClearML Server has "

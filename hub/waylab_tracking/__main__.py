@@ -14,12 +14,14 @@ from pydantic import ValidationError
 from waylab_tracking.app import Server
 from waylab_tracking.recording import Recorder
 from waylab_tracking.settings import TrackingSettings
+from waylab_tracking.stores import open_store
 
 
 def main() -> int:
     """Read the settings and serve.
 
     Ends with 2 and one sentence if the settings or the state folder cannot be used.
+    With `--check-files`, says how the store of the files is, and ends.
     """
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -32,7 +34,14 @@ def main() -> int:
     given.add_argument(
         "--strict", action="store_true", help="Be as an open ClearML Server is."
     )
-    if given.parse_args().strict:
+    given.add_argument(
+        "--check-files",
+        action="store_true",
+        help="Only say whether the files' store can be used (0), cannot be reached "
+        "now (1), or cannot be used as it is declared (2).",
+    )
+    chosen = given.parse_args()
+    if chosen.strict:
         os.environ["WAYLAB_TRACKING_STRICT"] = "true"
     try:
         settings = TrackingSettings()
@@ -41,6 +50,8 @@ def main() -> int:
             name = "WAYLAB_TRACKING_" + "_".join(map(str, one["loc"])).upper()
             sys.stderr.write(f"{name}: {one['msg']}.\n")
         return 2
+    if chosen.check_files:
+        return _check_files(settings)
     try:
         app = Server(settings).app(settings.prefix)
         if settings.record is not None:
@@ -60,6 +71,18 @@ def main() -> int:
         timeout_keep_alive=120,
         timeout_graceful_shutdown=5,
     )
+    return 0
+
+
+def _check_files(settings: TrackingSettings) -> int:
+    try:
+        store = open_store(settings.files_store, settings.state / "files")
+    except ValueError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    if problem := store.problem():
+        sys.stderr.write(f"{problem}\n")
+        return 1
     return 0
 
 

@@ -34,6 +34,7 @@ from waylab_tracking.pages import Pages
 from waylab_tracking.pulse import Pulse
 from waylab_tracking.registry import ENDPOINTS, Call, admit, dispatch
 from waylab_tracking.settings import TrackingSettings
+from waylab_tracking.stores import open_store
 from waylab_tracking.strict import drop_extensions, refuse_extension
 from waylab_tracking.sweeper import Sweeper
 
@@ -303,7 +304,10 @@ class Server:
         self._api = Api(self.database, self.identity, links, pulse, settings)
         self._sweeper = Sweeper(self.database, pulse, settings)
         self._files = FileServer(
-            settings.state / "files", self.database, settings.files_quota_bytes
+            open_store(settings.files_store, settings.state / "files"),
+            settings.state / "incoming",
+            self.database,
+            settings.files_quota_bytes,
         )
         self._pages = Pages(settings, self.database, self.identity)
 

@@ -53,6 +53,11 @@ class TrackingSettings(BaseSettings):
         default=False,
         description="Whether every extension is off, as on an open ClearML Server.",
     )
+    files_store: str = Field(
+        default="",
+        description="URL that fsspec knows, such as `s3://bucket/folder`, where files "
+        "are kept; else they are in the state folder.",
+    )
     files_quota_bytes: int = Field(
         default=0,
         ge=0,

@@ -69,6 +69,26 @@ def test_the_ledger_is_a_file_or_the_database_of_the_environment(
     assert "a-password" not in str(caught.value)
 
 
+def test_the_keys_of_the_files_store_are_for_tracking_alone(tmp_path: Path) -> None:
+    keys = {"AWS_SECRET_ACCESS_KEY": "a-secret"}
+    plain = replace(_blueprint(tmp_path), store_environment=keys)
+    tracking = plain.site.tracking.model_copy(update={"files": "s3://bucket/folder"})
+    remote = replace(plain, site=plain.site.model_copy(update={"tracking": tracking}))
+
+    def informed(blueprint: Blueprint) -> list[str]:
+        return [
+            p.name
+            for p in programs(blueprint)
+            if keys.items() <= dict(p.environment).items()
+        ]
+
+    assert informed(plain) == []
+    assert informed(remote) == ["tracking"]
+    [server] = [p for p in programs(remote) if p.name == "tracking"]
+    assert server.environment["WAYLAB_TRACKING_FILES_STORE"] == "s3://bucket/folder"
+    assert "a-secret" not in repr(programs(remote)) + repr(remote)
+
+
 def test_a_full_stop_aborts_jobs_and_a_restart_does_not(tmp_path: Path) -> None:
     stops = {p.name: p.full_stop for p in programs(_blueprint(tmp_path))}
 
