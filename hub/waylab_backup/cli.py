@@ -15,7 +15,7 @@ import typer
 
 if TYPE_CHECKING:
     from waylab_backup.manifest import Manifest
-    from waylab_site.state import State
+    from waylab_site.model import Site
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -38,14 +38,15 @@ def backup(
 
     with _failing(as_json), _for_its_owner_alone():
         state = State.existing(default_root(os.environ))
+        site = _site(state.site_file)
         manifest = make(
             state.root,
             folder.absolute(),
             datetime.now(UTC),
-            urls=_urls(),
+            urls=_urls(site),
             with_secrets=not without_secrets,
             link=not copy,
-            elsewhere=_elsewhere(state),
+            elsewhere=(site.tracking.files if site else None) or "",
             say=_say,
         )
     _show(manifest, folder, as_json, "Backed up to")
@@ -66,10 +67,8 @@ def restore(
         if check:
             manifest = restoring.verify(folder.absolute())
         else:
-            root = default_root(os.environ)
-            manifest = restoring.restore(
-                folder.absolute(), root, urls=_urls(), say=_say
-            )
+            root, urls = default_root(os.environ), _urls(_site(folder / "waylab.toml"))
+            manifest = restoring.restore(folder.absolute(), root, urls=urls, say=_say)
     _show(manifest, folder, as_json, "Checked" if check else "Restored")
 
 
@@ -83,22 +82,24 @@ def _for_its_owner_alone() -> Iterator[None]:
         os.umask(mask)
 
 
-def _urls() -> dict[str, str]:
+def _urls(site: Site | None) -> dict[str, str]:
     from waylab_hub.settings import Environment  # noqa: PLC0415
 
-    return Environment.read().databases()
+    return Environment.read().databases(site)
 
 
-def _elsewhere(state: State) -> str:
+def _site(path: Path) -> Site | None:
     from waylab_site.errors import SiteError  # noqa: PLC0415
     from waylab_site.inventory import this_machine  # noqa: PLC0415
     from waylab_site.loading import load  # noqa: PLC0415
 
+    if not path.exists():
+        return None
     try:
-        return load(state.site_file, this_machine()).tracking.files or ""
+        return load(path, this_machine())
     except SiteError as error:
-        _say(f"Whether users' files are in another store is not known. {error}")
-        return ""
+        _say(f"Whether the site keeps runs or files elsewhere is not known. {error}")
+        return None
 
 
 def _say(line: str) -> None:

@@ -61,6 +61,8 @@ class Blueprint:
     """How the tracking server reaches the store of the files; for it alone."""
     ledger_url: str = field(default="", repr=False)
     """The ledger's database; empty for a file in the state folder."""
+    tracking_url: str = field(default="", repr=False)
+    """The same of the runs."""
     shared_notice: str = ""
     """What every page says where labs and jobs share an account."""
 
@@ -154,6 +156,7 @@ def _tracking(blueprint: Blueprint) -> Program:
         "SYSTEM_KEY_FILE": str(state.secrets / SYSTEM_KEYS),
         "AGENTS_GET_TOKENS": "false",
         "ON_LOST": json.dumps(_loss_rules(blueprint.site)),
+        "DATABASE_URL": blueprint.tracking_url,
         "FILES_STORE": blueprint.site.tracking.files or "",
         "FILES_QUOTA_BYTES": str(int(blueprint.site.tracking.files_quota_gib * GIB)),
         "OAUTH_CLIENT_ID": TRACKING_CLIENT,

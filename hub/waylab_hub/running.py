@@ -325,6 +325,7 @@ class Running:
                 base_environment=base_environment(os.environ),
                 store_environment=store_environment(os.environ),
                 ledger_url=prepared.environment.ledger_database(),
+                tracking_url=prepared.environment.tracking_database(site),
                 shared_notice=settings.shared_notice,
             )
         )

@@ -20,10 +20,12 @@ from waylab_site.positions import Path as TomlPath
 from waylab_site.positions import line_of
 from waylab_site.rules import Problem, problems
 
-_PASSWORD = re.compile("//[^/@]*@")
+_PASSWORD = re.compile("//[^/@]*@|password=")
 _PATTERNS = {
     "address": "a host name or address",
     "files": "a URL such as 's3://bucket/folder', without keys",
+    "database": "a URL such as 'postgresql+psycopg://waylab@host/runs', "
+    "without a password (the environment's WAYLAB_TRACKING_DATABASE_URL takes one)",
     "engine": "an address that begins with unix://, tcp:// or ssh://",
     "mig_profile": "the name of a MIG profile, as '1g.10gb'",
     "reference": "an image's reference, as 'waylab/vision:1'",

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 import uvicorn
 from pydantic import ValidationError
 
+from waylab_tracking import moving
 from waylab_tracking.app import Server
 from waylab_tracking.recording import Recorder
 from waylab_tracking.settings import TrackingSettings
@@ -21,7 +22,7 @@ def main() -> int:
     """Read the settings and serve.
 
     Ends with 2 and one sentence if the settings or the state folder cannot be used.
-    With `--check-files`, says how the store of the files is, and ends.
+    With `--check-files` or `--fill-database`, does that and ends.
     """
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -40,6 +41,11 @@ def main() -> int:
         help="Only say whether the files' store can be used (0), cannot be reached "
         "now (1), or cannot be used as it is declared (2).",
     )
+    given.add_argument(
+        "--fill-database",
+        action="store_true",
+        help="Only copy the state folder's database into the one of PostgreSQL.",
+    )
     chosen = given.parse_args()
     if chosen.strict:
         os.environ["WAYLAB_TRACKING_STRICT"] = "true"
@@ -53,11 +59,14 @@ def main() -> int:
     if chosen.check_files:
         return _check_files(settings)
     try:
+        if chosen.fill_database:
+            sys.stdout.write(f"{moving.fill(settings)}\n")
+            return 0
         app = Server(settings).app(settings.prefix)
         if settings.record is not None:
             app = Recorder(app, settings.record)
     except (OSError, ValueError, sa.exc.DatabaseError) as error:
-        reason = getattr(error, "orig", None) or error
+        reason = " ".join(str(getattr(error, "orig", None) or error).split())
         sys.stderr.write(f"The state in {settings.state} cannot be used: {reason}.\n")
         return 2
     uvicorn.run(

@@ -20,7 +20,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from waylab_tracking import faults, journal, log_text, openapi, services
+from waylab_tracking import faults, journal, log_text, moving, openapi, services
 from waylab_tracking.callers import by_header
 from waylab_tracking.database import Database
 from waylab_tracking.entrances import Guard
@@ -298,7 +298,8 @@ class Server:
             settings.system_key_file,
             agents_get_tokens=settings.agents_get_tokens,
         )
-        self.database = Database(settings.state / "tracking.sqlite")
+        moving.refuse_left_behind(settings)
+        self.database = Database(settings.database)
         links = Links(settings)
         pulse = Pulse()
         self._api = Api(self.database, self.identity, links, pulse, settings)

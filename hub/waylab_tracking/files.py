@@ -11,6 +11,7 @@ owner, or by who made it. What a user keeps here may be limited.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote_to_bytes
@@ -21,13 +22,15 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from waylab_tracking import byte_ranges, file_rights
+from waylab_tracking import byte_ranges, faults, file_rights
 from waylab_tracking.database import Database
 from waylab_tracking.entrances import caller, refusal
 from waylab_tracking.errors import ApiError
 from waylab_tracking.identity import Principal
 from waylab_tracking.stores import FileStore, Stored
 from waylab_tracking.uploads import Meter, Received, receive
+
+logger = logging.getLogger(__name__)
 
 FORM_BYTES = 64 * 1024
 MAX_NAME_BYTES = 255
@@ -249,6 +252,10 @@ def _answering(handler: Handler) -> Handler:
             return refusal(error)
         except ClientDisconnect:
             return refusal(ApiError(400, 0, "The client went away"))
+        except sa.exc.DBAPIError as error:
+            logger.exception("The database refused a request for files")
+            status, message = faults.told(error)
+            return refusal(ApiError(status, 0, message))
         except FileNotFoundError:
             return refusal(ApiError(404, 0, "No such file"))
         except OSError as error:

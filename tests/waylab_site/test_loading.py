@@ -297,6 +297,30 @@ def test_a_store_of_files_that_is_none_is_named(files: str, complaint: str) -> N
     assert "a-secret" not in said
 
 
+@pytest.mark.parametrize(
+    ("database", "complaint"),
+    [
+        ("sqlite:///runs", "Make it a URL such as 'postgresql+psycopg://waylab@host/"),
+        ("postgresql+psycopg://u:a-secret@db/runs", "Make it a URL such as"),
+        ("postgresql+psycopg:///r?password=a-secret", "without a password"),
+        (
+            'postgresql+psycopg:///r"\napi_url = "http://ab',
+            "database is of the embedded",
+        ),
+    ],
+)
+def test_a_database_that_is_none_or_has_a_password_is_named(
+    database: str, complaint: str
+) -> None:
+    named = f'{DEFAULT}\n[tracking]\ndatabase = "postgresql+psycopg://w@db:5433/runs"\n'
+
+    said = _complaint(f'{DEFAULT}\n[tracking]\ndatabase = "{database}"\n')
+
+    assert complaint in said
+    assert "a-secret" not in said
+    assert parse(named, "waylab.toml", MACHINE).tracking.database is not None
+
+
 def test_shared_memory_is_a_quarter_of_the_memory_unless_given() -> None:
     text = DEFAULT.replace("memory_gib = 1\n", "memory_gib = 1\nshm_gib = 0.75\n", 1)
 
