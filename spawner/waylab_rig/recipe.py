@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -120,7 +121,27 @@ def _make_debian(archive: Path) -> None:
     options = ["--quiet", "--mode=root", "--variant=minbase", "--format=tar"]
     options += [f"--include={','.join(packages)}"]
     options += [f"--dpkgopt=path-exclude={pattern}" for pattern in _DEBIAN_LEAVES_OUT]
+    options += _as_this_machine_has_it()
     packing.run([program, *options, _SUITE, str(archive)])
+
+
+def _as_this_machine_has_it() -> list[str]:
+    """Take a mirror's age as this machine's apt does; the image keeps none of it."""
+    program = find("apt-config")
+    if program is None:
+        return []
+    said = subprocess.run(  # noqa: S603 - no shell; nothing comes from outside.
+        [program, "dump", "Acquire::Check-Valid-Until"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    kept = "/etc/apt/apt.conf.d/99mmdebstrap"
+    return [
+        *(f"--aptopt={line}" for line in said.stdout.splitlines()),
+        f'--customize-hook=rm -f "$1{kept}"',
+    ]
 
 
 def _require_checkout() -> None:
