@@ -36,6 +36,7 @@ print(json.dumps({
     "compiled": bool(compiled) and bool(own),
     "starters": (root / "share/waylab/templates/notebooks").is_dir(),
     "extension": (root / "share/jupyter/labextensions/@waylab/lab").is_dir(),
+    "pages": bool(list(root.glob("lib/*/site-packages/waylab_tracking/web"))),
 }))
 """
 
@@ -58,6 +59,7 @@ def test_it_holds_what_labs_and_jobs_need_and_ends_as_nobody_special(
         "compiled": True,
         "starters": True,
         "extension": True,
+        "pages": False,
     }
 
 
