@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -247,6 +249,23 @@ def test_the_page_says_when_the_board_is_away_and_goes_on_afterwards(
     expect(page.locator("#live")).to_have_text("live", timeout=30_000)
     ask(board, "bob", Selector(nodes=("vision",)), take=True)
     expect(page.locator("#nodes")).to_contain_text("bob", timeout=15_000)
+
+
+@pytest.mark.usefixtures("clear", "vision")
+def test_the_page_does_not_take_a_board_that_hangs_for_live(
+    page: Page, jupyterhub: RunningHub, board: RunningBoard
+) -> None:
+    sign_in(page, jupyterhub, "ada")
+    page.goto(f"{jupyterhub.url}/services/gpus/")
+    expect(page.locator("#live")).to_have_text("live")
+
+    os.kill(board.pid, signal.SIGSTOP)
+    try:
+        expect(page.locator("#live")).to_have_text("connecting…", timeout=60_000)
+    finally:
+        os.kill(board.pid, signal.SIGCONT)
+
+    expect(page.locator("#live")).to_have_text("live", timeout=30_000)
 
 
 @pytest.mark.parametrize("width", [390, 1280])

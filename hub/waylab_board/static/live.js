@@ -1,5 +1,8 @@
 // What the board's pages share: asking, listening, words for times, dialogs.
 
+const READING_MS = 5000;
+const CHANGING_MS = 60_000; // Some changes wait for the hub.
+
 export const settings = JSON.parse(document.getElementById("board-settings").textContent);
 
 /** Make an element: attributes, then children (text or elements; null is left out). */
@@ -23,16 +26,19 @@ export async function ask(method, path, body) {
       headers: { "Content-Type": "application/json", "X-XSRFToken": settings.xsrf },
       body: body === undefined ? undefined : JSON.stringify(body),
       cache: "no-store",
+      // Behind a proxy a question may stay without any answer.
+      signal: AbortSignal.timeout(method === "GET" ? READING_MS : CHANGING_MS),
     });
   } catch {
     throw new Error("The board does not answer. It is asked again.");
   }
-  const said = await answer.json().catch(() => ({}));
+  const said = await answer.json().catch(() => null);
   if (answer.status === 401) {
     window.location.reload(); // The page signs in anew.
     throw new Error("You are signed out.");
   }
-  if (!answer.ok) throw new Error(said.message || `The board answers ${answer.status}.`);
+  if (!answer.ok) throw new Error(said?.message || `The board answers ${answer.status}.`);
+  if (said === null) throw new Error("The board's answer broke off. It is asked again.");
   return said;
 }
 
