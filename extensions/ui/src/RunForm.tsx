@@ -59,6 +59,9 @@ export function RunForm(props: FormProps): JSX.Element {
   const chosenQueue = values.queue || preferredQueue(queues.value);
   const complete = { ...values, queue: chosenQueue };
   const queue = queues.value?.find(one => one.name === chosenQueue);
+  // Nobody can be asked for what is not offered yet.
+  const isReading =
+    choices.fields === null || (queues.value === null && chosenQueue === '');
   const checked = checkForm(
     kind === 'again' ? { ...complete, project: 'as before' } : complete,
     fields,
@@ -73,7 +76,7 @@ export function RunForm(props: FormProps): JSX.Element {
   const submit = async (event: React.FormEvent): Promise<void> => {
     event.preventDefault();
     setTried(true);
-    if (busy || choices.fields === null) {
+    if (busy || isReading) {
       return;
     }
     if (Object.keys(checked).length > 0) {
@@ -185,7 +188,7 @@ export function RunForm(props: FormProps): JSX.Element {
         <button
           type="submit"
           className="wl-Button wl-mod-main"
-          disabled={busy || choices.fields === null}
+          disabled={busy || isReading}
         >
           {busy
             ? trans.__('Submitting…')

@@ -21,8 +21,12 @@ import {
 
 let queue: Queue = sampleQueue();
 
+let areQueuesRead = true;
+const endless = new Promise<never>(() => undefined);
+
 beforeEach(() => {
   queue = sampleQueue();
+  areQueuesRead = true;
 });
 
 function lab(opened: string[] = []): {
@@ -32,7 +36,7 @@ function lab(opened: string[] = []): {
   const refuse = (): Promise<never> => Promise.reject(new Error('not here'));
   return {
     client: {
-      listQueues: () => Promise.resolve([queue]),
+      listQueues: () => (areQueuesRead ? Promise.resolve([queue]) : endless),
       listProjects: () => Promise.resolve(['vision']),
       listRuns: refuse,
       getRun: refuse,
@@ -129,6 +133,17 @@ test('a form with an error of its own is not sent', async () => {
   await submit();
   expect(sent).toBe(0);
   expect(screen.getByText('Write a whole number.')).toBeTruthy();
+});
+
+test('nobody is asked for a queue before there is one to choose', async () => {
+  areQueuesRead = false;
+  await showForm(() => Promise.resolve());
+  const button = screen.getByRole<HTMLButtonElement>('button', {
+    name: 'Run remotely'
+  });
+  expect(button.disabled).toBe(true);
+  await submit();
+  expect(screen.queryByText('Choose a queue.')).toBeNull();
 });
 
 test('the queue tells its length and its free slots', async () => {
