@@ -84,6 +84,8 @@ def build_packages(engine: Engine, recipe: Recipe) -> None:
         context.mkdir()
         shutil.copy(SOURCE / "Dockerfile", context)
         archives.build(engine, context, recipe.packages, BASE=base)
+        # Its layer goes on below; the name was for the Dockerfile alone.
+        archives.keep_only(engine, f"{NAME}-base", ())
 
 
 def build_own(engine: Engine, recipe: Recipe) -> None:

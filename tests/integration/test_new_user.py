@@ -41,6 +41,8 @@ def clone(public_folder: Path) -> Path:
 def page(browser: Browser) -> Iterator[Page]:
     context = browser.new_context(viewport={"width": 1280, "height": 800})
     context.set_default_timeout(30_000)
+    # Shown where the test then fails.
+    context.on("requestfailed", lambda one: print(one.url, one.failure))
     yield context.new_page()
     context.close()
 

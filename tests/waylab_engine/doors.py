@@ -152,7 +152,8 @@ def _relay(
 ) -> None:
     """Hand bytes through, both ways, until one side ends."""
     with (
-        contextlib.suppress(OSError),  # One side has gone.
+        # One side has gone; paramiko tells of it by EOFError, also at the close.
+        contextlib.suppress(OSError, EOFError),
         contextlib.closing(outside),
         socket.socket(socket.AF_UNIX) as engine,
         selectors.DefaultSelector() as ready,

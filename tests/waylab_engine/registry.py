@@ -6,7 +6,7 @@ import gzip
 import hashlib
 import io
 import json
-import random
+import os
 import tarfile
 import threading
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ _BYTES = 2_000_000
 
 @contextmanager
 def running_registry() -> Iterator[str]:
-    """Serve `<address>/tiny:1`; give the address."""
+    """Serve `<address>/tiny:1`, which no engine has yet; give the address."""
     blobs, manifest = _image()
 
     class Handler(BaseHTTPRequestHandler):
@@ -67,7 +67,6 @@ def running_registry() -> Iterator[str]:
 
 
 def _image() -> tuple[dict[str, bytes], bytes]:
-    dice = random.Random(1)  # noqa: S311 - some bytes that do not compress.
     blobs: dict[str, bytes] = {}
     layers, digests = [], []
     for number in range(_LAYERS):
@@ -75,7 +74,7 @@ def _image() -> tuple[dict[str, bytes], bytes]:
         with tarfile.open(fileobj=tar, mode="w") as archive:
             entry = tarfile.TarInfo(f"file{number}")
             entry.size = _BYTES
-            archive.addfile(entry, io.BytesIO(dice.randbytes(_BYTES)))
+            archive.addfile(entry, io.BytesIO(os.urandom(_BYTES)))
         digests.append(f"sha256:{hashlib.sha256(tar.getvalue()).hexdigest()}")
         layers.append(_blob(blobs, gzip.compress(tar.getvalue(), 1), _LAYER))
     config = {

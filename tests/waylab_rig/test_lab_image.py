@@ -36,6 +36,7 @@ print(json.dumps({
     "compiled": bool(compiled) and bool(own),
     "starters": (root / "share/waylab/templates/notebooks").is_dir(),
     "extension": (root / "share/jupyter/labextensions/@waylab/lab").is_dir(),
+    "of apt": sorted(os.listdir("/etc/apt/apt.conf.d")),
 }))
 """
 
@@ -58,6 +59,7 @@ def test_it_holds_what_labs_and_jobs_need_and_ends_as_nobody_special(
         "compiled": True,
         "starters": True,
         "extension": True,
+        "of apt": ["01autoremove", "70debconf"],
     }
 
 
@@ -77,11 +79,14 @@ def test_nothing_of_the_building_machine_is_in_it(vision: RunningEngine) -> None
     with vision.engine() as engine:
         config = engine.connection.get_ok(f"/images/{REFERENCE}/json")["Config"]
         layers = engine.connection.get_ok(f"/images/{REFERENCE}/history")
+        images = engine.connection.get_ok("/images/json")
     named = {entry.partition("=")[0] for entry in config["Env"]}
 
     assert named == {"PATH", "VIRTUAL_ENV", "LANG", "SHELL", "HOME"}
     assert config["User"] == "1000:1000"
     assert [layer for layer in layers if "http" in layer["CreatedBy"]] == []
+    names = [name for image in images for name in image["RepoTags"] or ()]
+    assert [name for name in names if "-base:" in name] == []
 
 
 def test_a_command_has_it_on_an_engine_that_runs(
