@@ -105,12 +105,19 @@ class CrashSite:
             )
         finally:
             passed = self.strikes.disarm()
-        died = self._has_ended(role)
         began = time.monotonic()
-        if died:
-            self._restart(role)
+        died = False
+
+        def ended() -> object:
+            # It may also be struck at the very moment in which the order is taken back.
+            nonlocal died
+            if self._has_ended(role):
+                died = True
+                self._restart(role)
+            return after(self)
+
         ending = self._until(
-            lambda: after(self),
+            ended,
             CONVERGES_SECONDS,
             f"{operation}: {role} died at {point!r}",
         )
