@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from zmq import EVENTS
+
 from waylab_clearml.verdict import Outcome, Reason, Verdict
 from waylab_runner.console import Console
 from waylab_runner.errors import JobEnd
@@ -131,7 +133,21 @@ class Execution(NotebookClient):
             self._console.write(f"{content['data'].get('text/plain', '')}\n")
         elif kind == "error":
             self._console.write("\n".join([*content["traceback"], ""]))
-        return super().process_message(msg, cell, cell_index)
+        try:
+            return super().process_message(msg, cell, cell_index)
+        finally:
+            self._wake_for_replies()
+
+    def _wake_for_replies(self) -> None:
+        """Have a reply noticed that came while nbclient sent to the kernel.
+
+        nbclient answers an output widget's messages on the shell's socket past the
+        event loop (`Session.send` shadows it), and ZeroMQ tells of what comes in once
+        only: the reply to the cell was lost if that sending took the news of it
+        (https://github.com/jupyter/nbclient/issues/312). Asking for the socket's events
+        makes pyzmq look again.
+        """
+        self.kernel.client.shell_channel.socket.get(EVENTS)
 
     def handle_comm_msg(self, outs: Any, msg: dict[str, Any], cell_index: int) -> None:
         """Keep a widget's state as nbclient does; what is no widget's is left out.
