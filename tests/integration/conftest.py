@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
 import subprocess
 import threading
@@ -14,23 +13,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
+from tests.chromium import running_chromium
 
 from waylab_hub.testing import open_folder, remove_accounts
 from waylab_spawner.testing import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 PASSWORD = "a password for tests"  # noqa: S105 - of a throw-away site
-CHROMIUM = shutil.which("chromium")
-CHROMIUM_FLAGS = [
-    "--no-sandbox",  # Chromium refuses to run as root with its sandbox.
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 @dataclass
@@ -170,16 +160,6 @@ def site(start_site: StartSite, public_folder: Path) -> RunningSite:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Headless Chromium of the machine.
-
-    Of a module, not of the session: while Playwright is there, its event loop is the
-    running one, and asynchronous tests have no place.
-    """
-    if CHROMIUM is None:
-        pytest.skip("no `chromium` on PATH: apt-get install chromium")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=CHROMIUM_FLAGS
-        )
+    """Headless Chromium of the machine."""
+    with running_chromium() as chromium:
         yield chromium
-        chromium.close()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
+from tests.chromium import running_chromium
 from tests.waylab_board.conftest import EPOCH, hub
 from tests.waylab_board.hub import RunningHub, running_hub_and_board
 from tests.waylab_board.test_hub import ask
@@ -20,8 +20,6 @@ from waylab_ledger.values import Selector
 from waylab_site.model import Site
 
 pytestmark = pytest.mark.browser
-CHROMIUM = shutil.which("chromium")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
 
 
 @pytest.fixture(scope="module")
@@ -46,12 +44,8 @@ def board(both: tuple[RunningHub, RunningBoard]) -> RunningBoard:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        pytest.skip("Chromium is not installed")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    with running_chromium() as chromium:
         yield chromium
-        chromium.close()
 
 
 @pytest.fixture

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
+from tests.chromium import MISSING, running_chromium
 from tests.waylab_lab.rig import (
     SOURCES,
     Lab,
@@ -29,22 +29,12 @@ from waylab_clearml.offer import GpuOffer, NodeOffer, Offer, as_item
 from waylab_clearml.verdict import Outcome, Reason, Verdict
 from waylab_tracking.testing import Server
 
-CHROMIUM = shutil.which("chromium")
-FLAGS = [
-    "--no-sandbox",  # Chromium refuses to run as root with its sandbox.
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 HOSTILE = "<img src=x onerror=\"document.title='broken'\">"
 SOURCE = "epochs: int = 3  # passes over the data\nrate: float | None = None\n"
 
 pytestmark = [
     pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
+    pytest.mark.skipif(bool(MISSING), reason=MISSING),
     pytest.mark.skipif(
         not (SOURCES / "waylab_lab" / "labextension" / "package.json").is_file(),
         reason="the lab extension is not built: `make up` builds it",
@@ -82,8 +72,7 @@ def seen_lab(ada: Client, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 @pytest.fixture
 def screen(seen_lab: Lab) -> Iterator[Screen]:
     expect.set_options(timeout=20_000)  # A busy machine is slow, and no fault.
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    with running_chromium() as browser:
         page = browser.new_page(viewport={"width": 1400, "height": 900})
         screen = Screen(page)
         page.on("pageerror", lambda error: screen.complaints.append(str(error)))
@@ -91,7 +80,6 @@ def screen(seen_lab: Lab) -> Iterator[Screen]:
         expect(page.locator(".jp-Launcher-body")).to_be_visible(timeout=60_000)
         page.locator(".jp-SideBar [data-id=waylab-runs]").click()
         yield screen
-        browser.close()
 
 
 def open_file(page: Page, name: str) -> None:

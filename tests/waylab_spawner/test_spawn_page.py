@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
+from tests.chromium import MISSING, running_chromium
 from tests.waylab_spawner.docker_site import SITE
 from tests.waylab_spawner.ground import running_ground
 
@@ -17,11 +17,9 @@ from waylab_ledger.wire import encode
 from waylab_site.model import Site
 from waylab_spawner.testing import Hub, NotHere, proxy_program
 
-CHROMIUM = shutil.which("chromium")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
 try:
     proxy_program()
-    _missing = "" if CHROMIUM else "Chromium is not installed"
+    _missing = MISSING
 except NotHere as error:
     _missing = str(error)
 pytestmark = [
@@ -82,10 +80,8 @@ def nodes(board: RunningBoard) -> Iterator[dict[str, FakeNode]]:
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    with running_chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
