@@ -17,6 +17,7 @@ from waylab_board.shown import wants
 from waylab_board.troubles import Troubles
 from waylab_board.wants import Entry, WantsError, nodes_of, request_of
 from waylab_clearml.errors import ClearMLError
+from waylab_clearml.options import OPTION_SECTION, WISHES
 from waylab_clearml.verdict import Reason
 from waylab_ledger.values import DeviceKind, Request
 from waylab_ledger.views import Snapshot
@@ -196,6 +197,9 @@ class Mirror:
             _log.info("Task %s of %s is refused: %s", entry.task, queue, sentence)
 
 
+_PARAMETERS = ", ".join(f"{OPTION_SECTION}/{name}" for name in WISHES)
+
+
 def _hopeless(request: Request, snapshot: Snapshot) -> str:
     has: dict[str, Counter[str]] = {node.name: Counter() for node in snapshot.nodes}
     for one in snapshot.devices:
@@ -207,8 +211,8 @@ def _hopeless(request: Request, snapshot: Snapshot) -> str:
     )
     return (
         f"Nothing on this site can ever serve {wants(request.selector)}. There is: "
-        f"{there_is}. Ask for less in the parameters Waylab/gpus, Waylab/gpu_model, "
-        "Waylab/gpu_min_memory_gib, or choose another queue."
+        f"{there_is}. Ask for less in the parameters {_PARAMETERS}, or choose another "
+        "queue."
     )
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from waylab_clearml.client import Client
 from waylab_clearml.environment import sdk_environment
+from waylab_clearml.options import WISHES
 from waylab_clearml.submit import Submission, submit
 from waylab_tracking.testing import Server
 
@@ -156,6 +157,29 @@ def test_a_submitted_run_can_be_listed_shown_and_aborted(
     waylab("runs", "abort", "last", environment=lab)
     after = json.loads(waylab("runs", "show", run_id, "--json", environment=lab).stdout)
     assert (after["state"], after["reason"]) == ("aborted", "aborted")
+
+
+def test_a_repeat_asks_for_the_same_gpus_or_for_others(
+    lab: dict[str, str], ann: Client, notebook: Path
+) -> None:
+    def asked(*arguments: str) -> dict[str, str]:
+        done = waylab(*arguments, "--json", environment=lab)
+        run_id = json.loads(done.stdout)["task_id"]
+        task = ann.call("tasks.get_by_id", {"task": run_id})["task"]
+        options = task["hyperparams"]["Waylab"]
+        return {name: options[name]["value"] for name in options.keys() & set(WISHES)}
+
+    first = ("run", str(notebook), "--queue", "vision")
+    assert asked(*first, "--gpus", "2", "--node", "n1") == {"gpus": "2", "node": "n1"}
+    again = ("runs", "rerun", "last")
+    assert asked(*again) == {"gpus": "2", "node": "n1"}
+    other = ("--gpu-model", "A100", "--gpu-min-memory", "40")
+    wished = {"gpu_model": "A100", "gpu_min_memory_gib": "40"}
+    assert asked(*again, *other) == wished
+    assert asked(*again, "--mig-profile", "1g.10gb") == {"mig_profile": "1g.10gb"}
+    assert asked(*again, "--node", "") == {}
+    refused = waylab(*again, "--gpus", "-1", environment=lab, code=1)
+    assert "The number of GPUs is -1" in refused.stderr
 
 
 def test_queues_are_a_table(lab: dict[str, str]) -> None:

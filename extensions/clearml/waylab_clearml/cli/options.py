@@ -31,3 +31,24 @@ Parameters = Annotated[
         metavar="NAME=VALUE",
     ),
 ]
+Gpus = Annotated[
+    int | None,
+    typer.Option(help="GPUs that it needs (default: as many as the queue says)."),
+]
+GpuModel = Annotated[
+    str | None,
+    typer.Option(help="A part of the GPUs' model, as A100.", metavar="MODEL"),
+]
+Node = Annotated[
+    str | None, typer.Option(help="The node to run on, of those of the queue.")
+]
+GpuMinMemory = Annotated[
+    float | None,
+    typer.Option(help="GiB that each GPU must have.", metavar="GIB"),
+]
+MigProfile = Annotated[
+    str | None,
+    typer.Option(
+        help="Slices of GPUs instead of whole ones, as 1g.10gb.", metavar="PROFILE"
+    ),
+]

@@ -9,7 +9,16 @@ import typer
 
 from waylab_clearml.cli.connection import INTERRUPTED, connected, tell
 from waylab_clearml.cli.following import follow, tell_end
-from waylab_clearml.cli.options import Json, Parameters, User
+from waylab_clearml.cli.options import (
+    GpuMinMemory,
+    GpuModel,
+    Gpus,
+    Json,
+    MigProfile,
+    Node,
+    Parameters,
+    User,
+)
 from waylab_clearml.cli.output import print_json
 from waylab_clearml.client import Client
 from waylab_clearml.errors import ParameterError
@@ -45,27 +54,11 @@ def run(  # noqa: PLR0913, PLR0917 - one argument per option.
         int | None,
         typer.Option(help="End the run after so many seconds.", metavar="SECONDS"),
     ] = None,
-    gpus: Annotated[
-        int | None,
-        typer.Option(help="GPUs that it needs (default: as many as the queue says)."),
-    ] = None,
-    gpu_model: Annotated[
-        str | None,
-        typer.Option(help="A part of the GPUs' model, as A100.", metavar="MODEL"),
-    ] = None,
-    node: Annotated[
-        str | None, typer.Option(help="The node to run on, of those of the queue.")
-    ] = None,
-    gpu_min_memory: Annotated[
-        float | None,
-        typer.Option(help="GiB that each GPU must have.", metavar="GIB"),
-    ] = None,
-    mig_profile: Annotated[
-        str | None,
-        typer.Option(
-            help="Slices of GPUs instead of whole ones, as 1g.10gb.", metavar="PROFILE"
-        ),
-    ] = None,
+    gpus: Gpus = None,
+    gpu_model: GpuModel = None,
+    node: Node = None,
+    gpu_min_memory: GpuMinMemory = None,
+    mig_profile: MigProfile = None,
     tag: Annotated[
         list[str] | None, typer.Option(help="A tag; may be given several times.")
     ] = None,

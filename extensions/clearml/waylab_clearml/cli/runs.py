@@ -9,11 +9,22 @@ import typer
 
 from waylab_clearml.cli.connection import connected, tell
 from waylab_clearml.cli.following import follow, print_log, tell_end
-from waylab_clearml.cli.options import Json, Parameters, RunId, User
+from waylab_clearml.cli.options import (
+    GpuMinMemory,
+    GpuModel,
+    Gpus,
+    Json,
+    MigProfile,
+    Node,
+    Parameters,
+    RunId,
+    User,
+)
 from waylab_clearml.cli.output import duration, moment, print_json, print_table
 from waylab_clearml.cli.run import read_parameters, report
 from waylab_clearml.client import Client
 from waylab_clearml.errors import NotFound
+from waylab_clearml.options import GpuWish
 from waylab_clearml.runs import (
     LogLine,
     RunQuery,
@@ -174,11 +185,21 @@ def rerun_(  # noqa: PLR0913, PLR0917 - one argument per option.
     name: Annotated[
         str | None, typer.Option(help="Another name than the run's own.")
     ] = None,
+    gpus: Gpus = None,
+    gpu_model: GpuModel = None,
+    node: Node = None,
+    gpu_min_memory: GpuMinMemory = None,
+    mig_profile: MigProfile = None,
     wait: Annotated[bool, typer.Option("--wait", help="Follow it to the end.")] = False,
     as_json: Json = False,
     user: User = None,
 ) -> None:
-    """Run the same notebook again, as it was, with edited parameters."""
+    """Run the same notebook again, as it was, with edited parameters.
+
+    An option of GPUs takes the place of all that the run asked for (`--node ""`
+    leaves them to the queue); without one it asks for the same again.
+    """
+    wish = GpuWish(gpus, gpu_model, node, gpu_min_memory, mig_profile)
     with connected(user, as_json=as_json) as client:
         submitted = rerun(
             client,
@@ -186,6 +207,7 @@ def rerun_(  # noqa: PLR0913, PLR0917 - one argument per option.
             read_parameters(parameter or []),
             queue=queue,
             name=name,
+            gpus=None if wish == GpuWish() else wish,
         )
         report(client, submitted, wait=wait, as_json=as_json)
 
