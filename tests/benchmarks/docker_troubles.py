@@ -6,6 +6,8 @@ import statistics
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import httpx
 from tests.benchmarks.docker_labs import (
@@ -19,10 +21,13 @@ from tests.benchmarks.docker_labs import (
     sides,
 )
 from tests.benchmarks.measure import Pair, Report, Setting, alternate, wait_for
-from tests.waylab_spawner.docker_site import DockerSite
+from tests.waylab_spawner.docker_site import STUBBORN, DockerSite
 
 HUNG_SECONDS = 5.0
 DELAY_GOAL_SECONDS = 0.25
+STOP_SECONDS = 10
+# Python starts in all of them, and only then ignores SIGTERM.
+SETTLE_SECONDS = 10.0
 
 
 def run_hung(setting: Setting) -> Report:
@@ -92,6 +97,7 @@ def run_stubborn(setting: Setting) -> Report:
             },
         )
         many = tuple(_ended(ours, own) for _ in range(setting.rounds))
+        bare = tuple(_bare_end(site) for _ in range(setting.rounds))
         # It takes minutes.
         stock_many = (_ended(stock, stock_labs),)
     return Report(
@@ -100,11 +106,14 @@ def run_stubborn(setting: Setting) -> Report:
             Pair("one", single["ours"], "DockerSpawner", single["stock"]),
             Pair(f"{MANY} at once", many, "DockerSpawner, once", stock_many),
             Pair(f"{MANY} at once", many, "one of ours", single["ours"]),
+            Pair(f"{MANY} at once", many, "the engine's own calls", bare),
         ],
         [
             "From DELETE until the hub says that all are gone. The labs are little "
             "programs that serve HTTP and ignore SIGTERM; they have the engine's ten "
             "seconds to end.",
+            f"The engine's own calls: {MANY} such containers, started by nobody but "
+            "the engine, stopped and removed by a thread each.",
         ],
     )
 
@@ -145,6 +154,32 @@ def _ended(client: httpx.Client, labs: Labs) -> float:
         wait_for(lambda: is_ready(client, user), f"{user}'s lab", LAB_SECONDS)  # noqa: B023
     began = time.monotonic()
     _end_together(client, [user for user, _ in labs])
+    return time.monotonic() - began
+
+
+def _bare_end(site: DockerSite) -> float:
+    """Give how long an engine takes to end as many containers, if only asked to."""
+
+    def start(client: Any) -> str:
+        program = ["/opt/waylab/bin/jupyterhub-singleuser"]
+        made: str = client.create_container(STUBBORN, entrypoint=program)["Id"]
+        client.start(made)
+        return made
+
+    def end_one(container: str) -> None:
+        def work(client: Any) -> None:
+            client.stop(container, timeout=STOP_SECONDS)
+            client.remove_container(container)
+
+        with site.engine("vision") as engine:
+            engine.connection.run(work, LAB_SECONDS)
+
+    with site.engine("vision") as engine:
+        made = [engine.connection.run(start, LAB_SECONDS) for _ in range(MANY)]
+    time.sleep(SETTLE_SECONDS)
+    began = time.monotonic()
+    with ThreadPoolExecutor(MANY) as pool:
+        list(pool.map(end_one, made))
     return time.monotonic() - began
 
 
