@@ -111,6 +111,11 @@ class Hub:
         lines = (self.root / "hub.log").read_text(errors="replace").splitlines()
         return "\n".join(line for line in lines if "(tester@" not in line)
 
+    @property
+    def proxy_log(self) -> str:
+        """What the proxy has written so far."""
+        return (self.root / "proxy.log").read_text(errors="replace")
+
     def start(self) -> None:
         """Start the hub, and the proxy if it does not run.
 

@@ -210,7 +210,12 @@ class CrashSite:
         # Who waits would be given what is cleared here.
         for ticket in self.site.board.state().line:
             self.site.board.call("DELETE", f"/tickets/{ticket.id}")
-        self.site.clear()
+        try:
+            self.site.clear()
+        except httpx.HTTPStatusError as error:
+            told = f"{error}: {error.response.text}"
+            msg = f"it cannot be cleared: {told}\n{self._seen()}"
+            raise NotConvergedError(msg) from error
         for user in ("ann", "bob"):
             self._until(partial(self.stopped, user), 30.0, f"{user} keeps something")
 
@@ -221,7 +226,7 @@ class CrashSite:
         return (
             f"leases: {state.leases}\nline: {state.line}\nhub: {users}\n"
             f"containers: {containers}\n{self.site.hub.log[-3000:]}\n"
-            f"{self.site.board.log[-2000:]}"
+            f"{self.site.hub.proxy_log[-1000:]}\n{self.site.board.log[-2000:]}"
         )
 
 
