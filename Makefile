@@ -58,8 +58,9 @@ unit: setup-dev ## Run the tests, the slow ones included.
 e2e: setup-dev browser ## Run only the tests that start the whole of Waylab.
 	$(BIN)/pytest -m e2e $(PYTEST_ARGS)
 
-lab: setup-dev ## Rebuild the lab extension and run its tests.
+lab: setup-dev ## Rebuild the lab extension and the pages of runs, and test them.
 	$(JLPM) build:prod
+	$(JLPM) build:web
 	$(JLPM) test
 
 docs: setup-dev ## Renew the generated reference, and check that the docs are complete.
@@ -74,6 +75,7 @@ soak: setup-dev ## Repeat a suite (SUITE=faults, BUDGET=3600 s): docs/reference/
 	$(BIN)/python tests/benchmarks/soak.py
 
 build: setup-dev ## Build the wheels into dist/.
+	$(JLPM) build:web
 	$(BIN)/python -m build --no-isolation --outdir dist .
 	$(JLPM) clean:all
 	$(JLPM) build:prod
@@ -84,5 +86,5 @@ lock: setup-dev ## Renew the locks. UPGRADE=1 also raises versions.
 
 clean: ## Remove what set-up and builds made; not Waylab's state.
 	rm -rf .venv dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	rm -rf hub/install/proxy/node_modules
+	rm -rf hub/install/proxy/node_modules hub/waylab_tracking/web
 	cd $(LAB) && rm -rf node_modules lib .yarn waylab_lab/labextension tsconfig.tsbuildinfo

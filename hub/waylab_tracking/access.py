@@ -311,17 +311,34 @@ class Entrance(StrEnum):
     """As files; who is not signed in is asked to."""
 
 
-PAGE_TASK = (TASK,)
-PAGE_PROJECT = (PROJECT,)
-_OF_RUNS = tuple(
-    f"{path}/experiments/{{task}}{tab}"
-    for path in (
-        "/projects/{project}",
-        "/pipelines/{project}",
-        "/datasets/simple/{project}",
-    )
-    for tab in ("", "/{tab:path}")
+_FOLDERS = ("/projects/{project}", "/pipelines/{project}", "/datasets/simple/{project}")
+_TABS = ("", "/{tab:path}")
+_PAGES: tuple[tuple[tuple[Need, ...], tuple[str, ...]], ...] = (
+    (
+        NOTHING,
+        (
+            *("/", "/dashboard", "/projects", "/pipelines", "/datasets", "/tasks"),
+            *("/workers-and-queues", "/workers-and-queues/{tab:path}"),
+        ),
+    ),
+    (
+        (TASK,),
+        (
+            *(
+                f"{folder}/{word}/{{task}}{tab}"
+                for folder in _FOLDERS
+                for word in ("experiments", "tasks")
+                for tab in _TABS
+            ),
+            *(f"/tasks/{{task}}{tab}" for tab in _TABS),
+        ),
+    ),
+    ((MODEL,), tuple(f"/projects/{{project}}/models/{{model}}{tab}" for tab in _TABS)),
+    # Lists, and comparisons: what they name is looked at by the calls that read it.
+    ((PROJECT,), tuple(f"{folder}{tab}" for folder in _FOLDERS for tab in _TABS)),
 )
+PAGES = tuple(path for _, paths in _PAGES for path in paths)
+"""The paths of pages, those that name most before those that others contain."""
 
 ROUTES: dict[tuple[str, str], tuple[Entrance, tuple[Need, ...]]] = {
     (method, path): (entrance, needs)
@@ -336,24 +353,8 @@ ROUTES: dict[tuple[str, str], tuple[Entrance, tuple[Need, ...]]] = {
         ),
         ("POST", Entrance.FILES, NOTHING, ("/files", "/files/", "/files/delete_many")),
         ("GET DELETE", Entrance.FILES, NOTHING, ("/files/{path:path}",)),
-        ("GET", Entrance.PAGES, NOTHING, ("/", "/dashboard", "/projects")),
-        (
-            "GET",
-            Entrance.PAGES,
-            PAGE_PROJECT,
-            ("/projects/{project}", "/projects/{project}/experiments"),
-        ),
-        (
-            "GET",
-            Entrance.PAGES,
-            PAGE_TASK,
-            (
-                *_OF_RUNS,
-                "/tasks/{task}",
-                "/tasks/{task}/plot",
-                "/tasks/{task}/{tab:path}",
-            ),
-        ),
+        ("GET", Entrance.OPEN, NOTHING, ("/plot-frame", "/assets/{name}")),
+        *(("GET", Entrance.PAGES, needs, paths) for needs, paths in _PAGES),
     )
     for method in methods.split()
     for path in paths

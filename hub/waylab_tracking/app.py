@@ -21,7 +21,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from waylab_tracking import faults, journal, log_text, openapi, services
-from waylab_tracking.callers import by_header
+from waylab_tracking.callers import PAGE, by_header, by_page
 from waylab_tracking.database import Database
 from waylab_tracking.entrances import Guard
 from waylab_tracking.errors import ApiError, validation
@@ -179,7 +179,10 @@ class Api:
         """Tell who calls and admit the role, before anything of the body is kept."""
 
         def work(db: sa.Connection) -> Principal:
-            who = by_header(request, db, self._identity, keys=name == "auth.login")
+            if PAGE in request.headers:
+                who = by_page(request, db, self._identity, name)
+            else:
+                who = by_header(request, db, self._identity, keys=name == "auth.login")
             admit(name, who)
             return who
 
@@ -305,7 +308,7 @@ class Server:
         self._files = FileServer(
             settings.state / "files", self.database, settings.files_quota_bytes
         )
-        self._pages = Pages(settings, self.database, self.identity)
+        self._pages = Pages(settings, self.database, self.identity, links)
 
     def app(self, prefix: str) -> ASGIApp:
         """Give the application."""

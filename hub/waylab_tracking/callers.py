@@ -21,6 +21,30 @@ from waylab_tracking.identity import (
 
 IMPERSONATE = "x-clearml-impersonate-as"
 COOKIE = "waylab-tracking"
+# Sent by our pages. No form can, and other sites' scripts may not without our leave.
+PAGE = "x-waylab-page"
+LOOKING = frozenset(
+    {
+        "events.debug_images",
+        "events.get_task_events",
+        "events.get_task_plots",
+        "events.get_task_single_value_metrics",
+        "events.scalar_metrics_iter_histogram",
+        "models.get_all_ex",
+        "models.get_by_id",
+        "projects.get_all_ex",
+        "projects.get_by_id",
+        "queues.get_all",
+        "tasks.get_all_ex",
+        "tasks.get_by_id_ex",
+        "users.get_all_ex",
+        "users.get_current_user",
+        "workers.get_all",
+        "workers.get_stats",
+    }
+)
+"""What a page may ask in the name of a signed-in browser; none of these changes
+anything."""
 SESSION_SECONDS = 8 * 3600
 
 
@@ -52,6 +76,28 @@ def by_header_or_cookie(
         return by_header(request, db, identity, keys=True)
     if request.method not in ("GET", "HEAD"):
         raise unauthorized("missing token", 20)
+    return _by_cookie(request, db, identity)
+
+
+def by_page(
+    request: Request, db: sa.Connection, identity: Identity, endpoint: str
+) -> Principal:
+    """Tell who looks at a page of ours that calls an endpoint.
+
+    Raises:
+        ApiError: the call changes something (403), comes from another site (403), or
+            nobody is signed in (401).
+    """
+    if endpoint not in LOOKING:
+        raise forbidden(f"pages only look: {endpoint} takes a token")
+    if request.headers.get("sec-fetch-site", "same-origin") != "same-origin":
+        raise forbidden("another site asks")
+    if "authorization" in request.headers:
+        return by_header(request, db, identity, keys=True)
+    return _by_cookie(request, db, identity)
+
+
+def _by_cookie(request: Request, db: sa.Connection, identity: Identity) -> Principal:
     try:
         user = signer(identity, "session").loads(
             request.cookies.get(COOKIE, ""), max_age=SESSION_SECONDS

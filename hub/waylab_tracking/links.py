@@ -48,12 +48,3 @@ class Links:
     def outward(self, body: bytes, request: Request) -> bytes:
         """Put the caller's base into links to our files."""
         return body.replace(SCHEME.encode(), f"{self.base(request)}/files/".encode())
-
-
-def browsable(link: object, root: str) -> str:
-    """Give an address that a page may link to; empty if it must not."""
-    text = str(link or "")
-    if text.startswith(SCHEME):
-        # Without a host: whatever name the browser knows us by stays in use.
-        return f"{root}/files/{text.removeprefix(SCHEME)}"
-    return text if text.startswith(("https://", "http://")) else ""

@@ -1,8 +1,10 @@
-"""The small web UI: lists of projects and runs, and a page for each run."""
+"""The web pages: one shell at every address that the SDK prints."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+import logging
+import secrets
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -13,198 +15,146 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from waylab_tracking import run_page, sight
-from waylab_tracking.database import Database, projects, tasks, users
+from waylab_tracking import bundle, first_data
+from waylab_tracking.access import PAGES
+from waylab_tracking.database import Database
 from waylab_tracking.entrances import caller
 from waylab_tracking.errors import ApiError
 from waylab_tracking.identity import Identity
+from waylab_tracking.links import Links
 from waylab_tracking.registry import Call
-from waylab_tracking.services import documents, reports
-from waylab_tracking.services.events import PLOT
 from waylab_tracking.settings import TrackingSettings
 from waylab_tracking.signin import SignIn, SignInError
 
-PAGE_SIZE = 50
+logger = logging.getLogger(__name__)
+SHELL_POLICY = (
+    "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'self';"
+    " img-src 'self' data:; connect-src 'self'; frame-src 'self';"
+    " form-action 'none'; frame-ancestors 'self'; base-uri 'none'"
+)
+# Figures are users' own: they are drawn where nothing of ours can be reached.
+FRAME_POLICY = (
+    "sandbox allow-scripts; default-src 'none'; script-src 'nonce-{nonce}';"
+    " style-src 'unsafe-inline'; img-src data: blob:; frame-ancestors 'self';"
+    " form-action 'none'; base-uri 'none'"
+)
+NOTE_POLICY = (
+    "default-src 'none'; style-src 'nonce-{nonce}'; form-action 'none';"
+    " frame-ancestors 'self'; base-uri 'none'"
+)
 HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; "
-        "form-action 'self'; frame-ancestors 'self'; base-uri 'none'"
-    ),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
     "Cache-Control": "private, no-store",
 }
-Values = dict[str, Any]
-Read = Callable[[Call], Values]
+# What would end a script element early, or a line of a script.
+ESCAPES = str.maketrans(
+    {char: f"\\u{ord(char):04x}" for char in "<>&\N{LINE SEPARATOR}\u2029"}
+)
 
 
 class Pages:
-    """Server-rendered pages without scripts."""
+    """Shells with first data for who is signed in; a sign-in for who is not."""
 
     def __init__(
-        self, settings: TrackingSettings, database: Database, identity: Identity
+        self,
+        settings: TrackingSettings,
+        database: Database,
+        identity: Identity,
+        links: Links,
     ) -> None:
-        """Templates are read when first shown."""
+        """Say in the log if the pages were not built; all else works without them."""
         self._database = database
         self._identity = identity
-        self._sign_in = SignIn(settings, database, identity)
+        self._links = links
+        self._sign_in = SignIn(settings, database, identity, links)
+        self._bundle = bundle.read(bundle.FOLDER)
+        self._notice = settings.notice
         self._templates = Environment(
             loader=FileSystemLoader(Path(__file__).with_name("templates")),
             autoescape=select_autoescape(),
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._templates.globals["notice"] = settings.notice
+        if self._bundle is None:
+            logger.warning("The web pages are not built: run `make setup`")
 
     def routes(self) -> list[Route]:
-        """Give the pages' addresses, those that the SDK prints among them."""
+        """Give the pages' addresses and those of what they are made of."""
         return [
-            Route("/", self._home),
-            Route("/dashboard", self._home),
-            Route("/projects", self._home),
-            Route("/projects/{project}", self._project),
-            Route("/projects/{project}/experiments", self._project),
-            *(
-                Route(f"{path}/experiments/{{task}}{tab}", self._run)
-                for path in (
-                    "/projects/{project}",
-                    "/pipelines/{project}",
-                    "/datasets/simple/{project}",
-                )
-                for tab in ("", "/{tab:path}")
-            ),
-            Route("/tasks/{task}/plot", self._plot),
-            Route("/tasks/{task}", self._run),
-            Route("/tasks/{task}/{tab:path}", self._run),
+            *(Route(path, self._shell) for path in PAGES),
+            Route("/plot-frame", self._plot_frame),
+            Route("/assets/{name}", bundle.asset),
             Route("/oauth_callback", self._signed_in),
         ]
 
-    async def _home(self, request: Request) -> Response:
-        def read(call: Call) -> Values:
-            count = sa.select(tasks.c.project, sa.func.count().label("runs"))
-            count = count.where(sight.tasks_seen(call.db, call.who))
-            grouped = call.db.execute(count.group_by(tasks.c.project))
-            counts = {row.project: row.runs for row in grouped}
-            seen = sight.projects_seen(call.db, call.who)
-            listed = sa.select(projects.c.doc).where(seen)
-            rows = call.db.execute(listed.order_by(projects.c.name))
-            return {
-                "projects": [
-                    {**doc, "runs": counts.get(doc["id"], 0)}
-                    for doc in rows.scalars()
-                    if "hidden" not in doc["system_tags"]
-                ],
-                **_listed(call, request, sa.true()),
-            }
+    async def _shell(self, request: Request) -> Response:
+        def work(db: sa.Connection) -> list[dict[str, Any]]:
+            call = Call(db, caller(request), {}, self._identity)
+            return first_data.answers(call, request.url.path)
 
-        return await self._show(request, "home.html", read)
-
-    async def _project(self, request: Request) -> Response:
-        wanted = request.path_params["project"]
-
-        def read(call: Call) -> Values:
-            if wanted == "*":
-                found = {"name": "All runs"}
-                return {"project": found, **_listed(call, request, sa.true())}
-            found = documents.get_project(call.db, wanted)
-            below = tasks.c.project.in_(documents.subprojects(call.db, [wanted]))
-            return {"project": found, **_listed(call, request, below)}
-
-        return await self._show(request, "project.html", read)
-
-    async def _run(self, request: Request) -> Response:
-        task = request.path_params["task"]
-        return await self._show(
-            request, "run.html", lambda call: run_page.read(call, task, _root(request))
+        found = await self._database.run(work)
+        if self._bundle is None:
+            text = "The web pages are not built. Run `make setup`, then start again."
+            return self._note(request, HTTPStatus.SERVICE_UNAVAILABLE, text)
+        given = {"base": _root(request), "notice": self._notice, "answers": found}
+        text = json.dumps(given)
+        data = self._links.outward(text.encode(), request).decode()
+        return self._page(
+            request,
+            "shell.html",
+            SHELL_POLICY,
+            # The last of the questions is about what the page is of.
+            HTTPStatus.NOT_FOUND if "error" in found[-1] else HTTPStatus.OK,
+            # As text of the page: the escapes are JSON's own.
+            data=data.translate(ESCAPES),
         )
-
-    async def _plot(self, request: Request) -> Response:
-        task, asked = request.path_params["task"], request.query_params
-
-        def read(call: Call) -> Values:
-            documents.require_task(call.db, task)
-            names = [asked.get("variant", "")]
-            found = reports.last_reports(
-                call.db, [task], PLOT, 1, metric=asked.get("metric"), variants=names
-            )
-            return {"text": found[-1].get("plot_str") if found else None}
-
-        values = await self._read(request, read)
-        if isinstance(values, Response):
-            return values
-        return Response(
-            values["text"] or "null",
-            media_type="application/json",
-            headers={**HEADERS, "Content-Security-Policy": "sandbox"},
-        )
-
-    async def _show(self, request: Request, template: str, read: Read) -> Response:
-        values = await self._read(request, read)
-        if isinstance(values, Response):
-            return values
-        return self._page(request, template, HTTPStatus.OK, **values)
-
-    async def _read(self, request: Request, read: Read) -> Values | Response:
-        def work(db: sa.Connection) -> Values:
-            who = caller(request)
-            return {**read(Call(db, who, {}, self._identity)), "me": who.name}
-
-        try:
-            return await self._database.run(work)
-        except ApiError as error:
-            return self.refuse(request, error)
 
     def refuse(self, request: Request, error: ApiError) -> Response:
         """Ask to sign in, or tell why there is nothing to see."""
         if error.status == HTTPStatus.UNAUTHORIZED:
             return self._sign_in.begin(request)
-        message = {"message": error.message}
         forbidden = error.status == HTTPStatus.FORBIDDEN
         status = HTTPStatus.FORBIDDEN if forbidden else HTTPStatus.NOT_FOUND
-        return self._page(request, "error.html", status, **message)
+        return self._note(request, status, error.message)
+
+    async def _plot_frame(self, request: Request) -> Response:
+        if self._bundle is None:
+            return self._note(request, HTTPStatus.SERVICE_UNAVAILABLE, "Not built.")
+        light = "all" not in request.query_params
+        plotly = self._bundle.plotly_light if light else self._bundle.plotly
+        return self._page(
+            request, "plot_frame.html", FRAME_POLICY, HTTPStatus.OK, plotly=plotly
+        )
 
     async def _signed_in(self, request: Request) -> Response:
         try:
             return await self._sign_in.finish(request)
         except SignInError as error:
-            refused = HTTPStatus.FORBIDDEN
-            return self._page(request, "error.html", refused, message=str(error))
+            return self._note(request, HTTPStatus.FORBIDDEN, str(error))
+
+    def _note(self, request: Request, status: HTTPStatus, text: str) -> Response:
+        return self._page(request, "note.html", NOTE_POLICY, status, message=text)
 
     def _page(
-        self, request: Request, template: str, status: HTTPStatus, **values: Any
+        self,
+        request: Request,
+        template: str,
+        policy: str,
+        status: HTTPStatus,
+        **values: Any,
     ) -> Response:
+        nonce = secrets.token_urlsafe(16)
         text = self._templates.get_template(template).render(
-            root=_root(request), **values
+            root=_root(request),
+            nonce=nonce,
+            bundle=self._bundle,
+            notice=self._notice,
+            **values,
         )
-        return HTMLResponse(text, status_code=status, headers=HEADERS)
+        headers = {**HEADERS, "Content-Security-Policy": policy.format(nonce=nonce)}
+        return HTMLResponse(text, status_code=status, headers=headers)
 
 
 def _root(request: Request) -> str:
     return str(request.scope.get("waylab_prefix", ""))
-
-
-def _listed(call: Call, request: Request, condition: Any) -> Values:
-    """Give a page of runs, newest first, that a search leaves."""
-    asked = request.query_params
-    number = int(asked["page"]) if asked.get("page", "").isdecimal() else 0
-    text, state = asked.get("q", "").strip(), asked.get("state", "")
-    name = tasks.c.head["name"].as_string()
-    found = sa.select(tasks.c.head, users.c.name).where(
-        condition, sight.tasks_seen(call.db, call.who)
-    )
-    if text:
-        found = found.where(name.icontains(text, autoescape=True))
-    if state:
-        found = found.where(tasks.c.status == state)
-    rows = call.db.execute(
-        found.join(users, users.c.id == tasks.c.user, isouter=True)
-        .order_by(tasks.c.created.desc())
-        .limit(PAGE_SIZE + 1)
-        .offset(number * PAGE_SIZE)
-    ).all()
-    return {
-        "runs": [{**row.head, "owner": row.name or ""} for row in rows[:PAGE_SIZE]],
-        "search": {"q": text, "state": state},
-        "page": number,
-        "more": len(rows) > PAGE_SIZE,
-    }

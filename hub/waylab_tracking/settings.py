@@ -92,10 +92,15 @@ class TrackingSettings(BaseSettings):
         description="The OAuth2 client's secret, where no file holds it.",
     )
     oauth_authorize_url: str = Field(
-        default="", description="Where a browser is sent to sign in."
+        default="",
+        description="Where a browser is sent to sign in: a path, for a provider at our "
+        "own public address, or a whole address.",
     )
     oauth_token_url: str = Field(default="", description="Where codes become tokens.")
     oauth_userinfo_url: str = Field(default="", description="Who a token belongs to.")
+    oauth_scope: str = Field(
+        default="", description="Scopes to ask for, such as `openid profile`."
+    )
     oauth_name_claim: str = Field(
         default="name", description="Field of the user information with the name."
     )

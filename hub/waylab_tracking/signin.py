@@ -20,6 +20,7 @@ from waylab_tracking.callers import COOKIE, SESSION_SECONDS, signer
 from waylab_tracking.database import Database
 from waylab_tracking.errors import ApiError
 from waylab_tracking.identity import Identity, user_by_name
+from waylab_tracking.links import Links
 from waylab_tracking.settings import TrackingSettings
 
 logger = logging.getLogger(__name__)
@@ -36,9 +37,14 @@ class SignIn:
     """Sends browsers to the provider and takes them back."""
 
     def __init__(
-        self, settings: TrackingSettings, database: Database, identity: Identity
+        self,
+        settings: TrackingSettings,
+        database: Database,
+        identity: Identity,
+        links: Links,
     ) -> None:
         """Nothing is asked of the provider before somebody signs in."""
+        self._links = links
         self._settings = settings
         self._database = database
         self._identity = identity
@@ -56,12 +62,14 @@ class SignIn:
         hashed = hashlib.sha256(verifier.encode()).digest()
         query = {
             "client_id": self._settings.oauth_client_id,
-            "redirect_uri": _callback(request),
+            "redirect_uri": _callback(request, self._settings, self._links),
             "response_type": "code",
             "state": nonce,
             "code_challenge": base64.urlsafe_b64encode(hashed).rstrip(b"=").decode(),
             "code_challenge_method": "S256",
         }
+        if self._settings.oauth_scope:
+            query["scope"] = self._settings.oauth_scope
         url = f"{self._settings.oauth_authorize_url}?{urlencode(query)}"
         response = RedirectResponse(url, status_code=302)
         wanted = _prefix(request) + request.url.path
@@ -120,7 +128,7 @@ class SignIn:
             "client_secret": await self._secret(),
             "grant_type": "authorization_code",
             "code": code,
-            "redirect_uri": _callback(request),
+            "redirect_uri": _callback(request, settings, self._links),
             "code_verifier": verifier,
         }
         limit = PROVIDER_SECONDS
@@ -165,6 +173,9 @@ def _prefix(request: Request) -> str:
     return str(request.scope.get("waylab_prefix", ""))
 
 
-def _callback(request: Request) -> str:
-    # Host-free: the provider is at the same public address as we are.
-    return f"{_prefix(request)}/oauth_callback"
+def _callback(request: Request, settings: TrackingSettings, links: Links) -> str:
+    path = "/oauth_callback"
+    if settings.oauth_authorize_url.startswith("/"):
+        # Host-free: the provider is at the same public address as we are.
+        return _prefix(request) + path
+    return (settings.public_url.rstrip("/") or links.base(request)) + path

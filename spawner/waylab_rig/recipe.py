@@ -26,7 +26,8 @@ NAME = "waylab/lab-small"
 _SUITE = "bookworm"
 _INPUTS = ("Dockerfile", "debian.txt", "requirements.txt")
 _DEBIAN_LEAVES_OUT = ("/usr/share/man/*", "/usr/share/locale/*")
-# Pages of the hub, sources of scripts, tests: nothing that a lab or a job opens.
+# Pages of the hub and of runs, sources of scripts, tests: nothing that a lab or a job
+# opens.
 _PACKAGES_LEAVE_OUT = (
     *("share/jupyterhub/static", "**/*.js.map"),
     *(
@@ -34,6 +35,7 @@ _PACKAGES_LEAVE_OUT = (
         for name in ("matplotlib", "numpy", "pandas", "scipy", "sklearn")
     ),
 )
+_OWN_LEAVE_OUT = ("lib/python*/site-packages/waylab_tracking/web",)
 
 
 @dataclass(frozen=True)
@@ -98,19 +100,24 @@ def build_own(engine: Engine, recipe: Recipe) -> None:
     with tempfile.TemporaryDirectory(prefix="waylab-image-") as folder:
         context = Path(folder)
         packing.wheels(recipe.wheels, context / "own")
+        _leave_out(context / "own", _OWN_LEAVE_OUT)
         shutil.copy(SOURCE / "own.Dockerfile", context / "Dockerfile")
         archives.build(engine, context, recipe.own, PACKAGES=recipe.packages)
 
 
 def _pack(into: Path) -> None:
     packing.locked(SOURCE / "requirements.txt", into)
-    for pattern in _PACKAGES_LEAVE_OUT:
-        for found in list(into.glob(pattern)):
+    _leave_out(into, _PACKAGES_LEAVE_OUT)
+    packing.compile_all(into)
+
+
+def _leave_out(folder: Path, patterns: Iterable[str]) -> None:
+    for pattern in patterns:
+        for found in list(folder.glob(pattern)):
             if found.is_dir():
                 shutil.rmtree(found)
             else:
                 found.unlink()
-    packing.compile_all(into)
 
 
 def _make_debian(archive: Path) -> None:

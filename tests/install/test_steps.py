@@ -85,9 +85,12 @@ def step(clone: Path, name: str, **options: str) -> Step:
         ("hub/install/requirements-dev.txt", set()),
         ("hub/install/proxy/package-lock.json", {"proxy"}),
         ("pyproject.toml", {"waylab", "lab"}),
-        ("extensions/lab/yarn.lock", {"lab-packages", "lab-build", "lab"}),
+        (
+            "extensions/lab/yarn.lock",
+            {"lab-packages", "lab-build", "lab", "web-build"},
+        ),
         ("extensions/lab/src/index.ts", {"lab-build", "lab"}),
-        ("extensions/ui/src/index.ts", {"lab-build", "lab"}),
+        ("extensions/ui/src/index.ts", {"lab-build", "lab", "web-build"}),
     ],
 )
 def test_a_change_repeats_the_steps_that_it_concerns(
@@ -109,6 +112,7 @@ def test_another_node_repeats_what_was_made_with_it(clone: Path) -> None:
         "lab-packages",
         "lab-build",
         "lab",
+        "web-build",
     }
 
 

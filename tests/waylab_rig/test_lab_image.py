@@ -37,6 +37,7 @@ print(json.dumps({
     "starters": (root / "share/waylab/templates/notebooks").is_dir(),
     "extension": (root / "share/jupyter/labextensions/@waylab/lab").is_dir(),
     "of apt": sorted(os.listdir("/etc/apt/apt.conf.d")),
+    "pages": bool(list(root.glob("lib/*/site-packages/waylab_tracking/web"))),
 }))
 """
 
@@ -60,6 +61,7 @@ def test_it_holds_what_labs_and_jobs_need_and_ends_as_nobody_special(
         "starters": True,
         "extension": True,
         "of apt": ["01autoremove", "70debconf"],
+        "pages": False,
     }
 
 

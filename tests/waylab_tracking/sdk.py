@@ -31,6 +31,11 @@ class Sdk:
     home: Path
     keys: tuple[str, str]
 
+    @property
+    def output(self) -> Path:
+        """Give the file with what the last script printed."""
+        return self.home / "output.txt"
+
     def environment(self, **more: str) -> dict[str, str]:
         """Give the environment in which the SDK acts as the user."""
         kept = {
@@ -71,6 +76,7 @@ class Sdk:
             check=False,
         )
         output = f"{done.stdout}\n{done.stderr}"
+        self.output.write_text(output, encoding="utf-8")
         assert done.returncode == 0, output
         for bad in ("Failed parsing", "Traceback", "Action failed"):
             assert bad not in output, output

@@ -245,8 +245,9 @@ def test_a_projects_tasks_below_are_found_when_asked(ann: Door, project: str) ->
 
     alone = names(ann, above["id"], size=2)
     below = names(ann, above["id"], size=2, include_subprojects=True)
+    nowhere = names(ann, "no-project", size=2, include_subprojects=True)
 
-    assert (alone, below) == ([], numbered(24, 23))
+    assert (alone, below, nowhere) == ([], numbered(24, 23), [])
 
 
 def test_projects_are_made_with_their_parents_once(ann: Door) -> None:

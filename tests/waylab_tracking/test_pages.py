@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
@@ -11,6 +12,9 @@ from bs4 import BeautifulSoup
 from tests.waylab_tracking.door import Door
 from tests.waylab_tracking.provider import CLIENT, SECRET, Provider, running_provider
 
+from waylab_site.certificates import trusted
+from waylab_tracking import bundle
+from waylab_tracking.callers import LOOKING
 from waylab_tracking.testing import Server, running_server
 
 PREFIX = "/services/clearml"
@@ -33,7 +37,6 @@ def hub(
     with running_server(
         folder / "state",
         prefix=PREFIX,
-        public_url=f"http://127.0.0.1:8000{PREFIX}",
         oauth_client_id=CLIENT,
         oauth_client_secret_file=str(folder / "secret"),
         oauth_authorize_url=f"{provider.url}/authorize",
@@ -46,7 +49,7 @@ def hub(
 
 @pytest.fixture
 def browser(hub: Server) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=hub.url, trust_env=False) as client:
+    with httpx.Client(base_url=hub.url, trust_env=False, verify=trusted()) as client:
         yield client
 
 
@@ -117,96 +120,170 @@ def run_of(door: Door) -> str:
     return task
 
 
-def test_a_runs_page_shows_everything_and_runs_nothing(
+def first_of(answer: httpx.Response) -> dict[str, Any]:
+    """Give the answers that a page brings along, by endpoint."""
+    page = BeautifulSoup(answer.text, "html.parser")
+    [first] = page.select("script#first")
+    found = json.loads(first.get_text())["answers"]
+    return {one["endpoint"]: one.get("data", one.get("error")) for one in found}
+
+
+def test_a_page_brings_its_first_data_and_runs_only_our_script(
     server: Server, ann: Door
 ) -> None:
     task = run_of(ann)
-    url = f"/projects/*/experiments/{task}/output/log"
 
-    answer = ann.get(url)
+    answer = ann.get(f"/projects/*/experiments/{task}/output/log")
 
     page = BeautifulSoup(answer.text, "html.parser")
-    links = {str(a["href"]) for a in page.find_all("a")}
-    text = page.get_text()
-    assert answer.status_code == 200
-    assert page.find_all("script") == []
-    assert "49" not in page.find("h1").get_text()  # type: ignore[union-attr]
-    assert not [link for link in links if link.startswith("javascript")]
-    assert f"/files/lab/run.{task}/image.png" in links
-    assert [img["src"] for img in page.find_all("img")] == [
-        f"/files/lab/run.{task}/image.png"
-    ]
-    assert page.find("polyline") is not None
-    assert "cell-error" in text
-    assert "\x1b" not in text
-    assert {"p1", "a2"} <= {cell.get_text() for cell in page.find_all("td")}
+    [ours] = [one for one in page.find_all("script") if one.get("src")]
     policy = answer.headers["content-security-policy"]
-    assert policy.startswith("default-src 'none';")
-    assert "script-src" not in policy
-
-
-def test_a_notebooks_page_tells_its_share_of_cells(ann: Door) -> None:
-    task = ann.task()
-    ann.call("tasks.started", task=task, force=True)
-    ann.call("tasks.edit", task=task, force=True, runtime={"progress": "0"})
-    index = {"cells_total": 8, "cells_done": 3}
-    item = {"name": "waylab_live", "type": "json", "value": json.dumps(index)}
-    ann.call("tasks.edit_configuration", task=task, configuration=[item], force=True)
-    answer = ann.get(f"/projects/*/experiments/{task}/output/log")
-    (bar,) = BeautifulSoup(answer.text, "html.parser").find_all("progress")
-    assert bar["value"] == "37"
-
-
-def test_a_plot_is_given_as_json(ann: Door) -> None:
-    task = run_of(ann)
-    page = BeautifulSoup(ann.get(f"/tasks/{task}").text, "html.parser")
-    [link] = [a["href"] for a in page.find_all("a") if "plot?" in str(a["href"])]
-
-    answer = ann.get(str(link))
-
-    assert answer.headers["content-type"] == "application/json"
-    assert answer.json()["data"][0]["type"] == "table"
+    shown = first_of(answer)["tasks.get_by_id_ex"]["task"]
+    assert answer.status_code == 200
+    assert shown["name"] == f"run {HOSTILE}"
+    assert len(page.find_all("script")) == 2
+    assert policy.startswith(f"default-src 'none'; script-src 'nonce-{ours['nonce']}';")
+    assert "unsafe" not in policy
+    other = BeautifulSoup(ann.get("/projects").text, "html.parser").select("[nonce]")
+    assert other[0]["nonce"] != ours["nonce"]
 
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/projects", "/projects/*", "/dashboard", "/?q=run&state=failed&page=0"],
+    [
+        "/",
+        "/projects",
+        "/projects/*",
+        "/projects/*/experiments",
+        "/dashboard",
+        "/pipelines",
+    ],
 )
-def test_lists_lead_to_runs(ann: Door, path: str) -> None:
+def test_lists_bring_the_newest_runs(ann: Door, path: str) -> None:
     task = run_of(ann)
 
-    page = BeautifulSoup(ann.get(path).text, "html.parser")
+    answer = ann.get(path)
 
-    links = [str(a["href"]) for a in page.find_all("a")]
-    assert any(task in link for link in links)
-    assert page.find_all("script") == []
+    runs = first_of(answer)["tasks.get_all_ex"]["tasks"]
+    assert task in [one["id"] for one in runs]
 
 
-def test_a_search_leaves_what_matches(ann: Door) -> None:
-    task = ann.task("needle 100%")
+def test_a_projects_page_brings_its_own_runs(ann: Door) -> None:
     run_of(ann)
+    project = ann.call("projects.create", name="alone/in here")["id"]
+    above = ann.call("projects.get_all", name="^alone$")["projects"][0]["id"]
+    task = ann.task("mine", project=project)
 
-    found = BeautifulSoup(ann.get("/", q="x").text, "html.parser")
-    only = ann.http.get("/", params={"q": "NEEDLE 100%"}, headers=ann.headers)
-    none = ann.http.get("/", params={"q": "no such run"}, headers=ann.headers)
+    found = first_of(ann.get(f"/projects/{above}/experiments"))["tasks.get_all_ex"]
 
-    rows = BeautifulSoup(only.text, "html.parser").select("a[href*=experiments]")
-    assert [task in str(row["href"]) for row in rows] == [True]
-    assert "No run is like that" in none.text
-    assert found.find("table") is not None
+    assert [one["id"] for one in found["tasks"]] == [task]
 
 
-@pytest.mark.parametrize("path", ["/projects/nothing", "/tasks/nothing"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/projects/nothing",
+        "/tasks/nothing",
+        "/projects/*/tasks/nothing/output/log",
+        "/pipelines/x/experiments/nothing",
+        "/datasets/simple/x/experiments/nothing",
+        "/projects/*/models/nothing/general",
+    ],
+)
 def test_what_is_not_there_is_told_kindly(ann: Door, path: str) -> None:
     answer = ann.get(path)
 
     assert answer.status_code == 404
-    assert "cannot be shown" in answer.text
+    assert "nothing" in answer.text
+
+
+def test_what_pages_are_made_of_is_kept_by_browsers(server: Server, ann: Door) -> None:
+    page = BeautifulSoup(ann.get("/projects").text, "html.parser")
+    [script] = [str(one["src"]) for one in page.find_all("script") if one.get("src")]
+    with httpx.Client(
+        base_url=server.url, trust_env=False, verify=trusted()
+    ) as stranger:
+        packed = stranger.get(script)
+        plain = stranger.get(script, headers={"Accept-Encoding": "identity"})
+        others = [
+            stranger.get(f"/assets/{name}")
+            for name in ("manifest.json", "..%2Fpages.py", "nothing.js")
+        ]
+
+    assert packed.headers["content-encoding"] == "gzip"
+    assert packed.text == plain.text
+    assert "immutable" in plain.headers["cache-control"]
+    assert "javascript" in plain.headers["content-type"]
+    assert [one.status_code for one in others] == [404, 404, 404]
+
+
+def test_figures_are_drawn_where_nothing_of_ours_is(server: Server) -> None:
+    answer = httpx.get(f"{server.url}/plot-frame", trust_env=False, verify=trusted())
+
+    policy = answer.headers["content-security-policy"]
+    assert policy.startswith("sandbox allow-scripts; default-src 'none';")
+    assert "connect-src" not in policy
+    assert "img-src data: blob:;" in policy
+
+
+def test_pages_ask_the_api_only_to_look(server: Server) -> None:
+    keys = server.create_user("ann")
+    mark = {"X-Waylab-Page": "1"}
+    with httpx.Client(
+        base_url=server.url, trust_env=False, verify=trusted(), auth=keys
+    ) as browser:
+
+        def ask(endpoint: str, **headers: str) -> int:
+            return browser.post(f"/{endpoint}", json={}, headers=headers).status_code
+
+        looked = ask("tasks.get_all_ex", **mark)
+        changed = ask("tasks.create", **mark)
+        elsewhere = ask("tasks.get_all_ex", **mark, **{"Sec-Fetch-Site": "cross-site"})
+        unmarked = ask("tasks.get_all_ex")
+
+    assert (looked, changed, elsewhere, unmarked) == (200, 403, 403, 401)
+
+
+@pytest.mark.parametrize("endpoint", sorted(LOOKING))
+def test_what_pages_may_ask_changes_nothing(endpoint: str) -> None:
+    assert endpoint.split(".")[1].startswith(("get_", "scalar_", "debug_images"))
+
+
+def test_without_a_bundle_a_page_says_what_to_do(tmp_path: Path) -> None:
+    assert bundle.read(tmp_path) is None
+    (tmp_path / "manifest.json").write_text('{"script": "gone.js"}', "utf-8")
+    assert bundle.read(tmp_path) is None
+
+
+def test_a_provider_elsewhere_sends_back_to_our_own_address(
+    tmp_path: Path, provider: Provider
+) -> None:
+    with running_server(
+        tmp_path / "state",
+        oauth_client_id=CLIENT,
+        oauth_client_secret=SECRET,
+        oauth_authorize_url=f"{provider.url}/authorize",
+        oauth_token_url=f"{provider.url}/token",
+        oauth_userinfo_url=f"{provider.url}/user",
+        oauth_scope="openid profile",
+    ) as alone:
+        alone.create_user("ann")
+        with httpx.Client(trust_env=False, verify=trusted()) as browser:
+            begun = browser.get(f"{alone.url}/projects")
+            shown = browser.get(f"{alone.url}/projects", follow_redirects=True)
+
+    asked = parse_qs(urlsplit(begun.headers["location"]).query)
+    assert asked["redirect_uri"] == [f"{alone.url}/oauth_callback"]
+    assert asked["scope"] == ["openid profile"]
+    assert shown.status_code == 200
+    assert shown.url == f"{alone.url}/projects"
 
 
 def test_without_oauth_pages_take_keys(server: Server) -> None:
     keys = server.create_user("ann")
-    with httpx.Client(base_url=server.url, trust_env=False) as browser:
+    with httpx.Client(
+        base_url=server.url, trust_env=False, verify=trusted()
+    ) as browser:
         stranger = browser.get("/")
         known = browser.get("/", auth=keys)
         wrong = browser.get("/", auth=(keys[0], "wrong"))
@@ -224,8 +301,8 @@ def test_a_sign_in_leads_back_to_the_wanted_page(
 
     assert answer.status_code == 200
     assert str(answer.url) == f"{hub.url}{PREFIX}{path}"
-    links = BeautifulSoup(answer.text, "html.parser").select("header a")
-    assert links[0]["href"] == f"{PREFIX}/"
+    [first] = BeautifulSoup(answer.text, "html.parser").select("script#first")
+    assert json.loads(first.get_text())["base"] == PREFIX
 
 
 def test_a_signed_in_browser_looks_and_does_not_write(
@@ -292,7 +369,9 @@ def test_a_removed_user_is_signed_out(
 
 def test_the_api_answers_below_the_prefix_too(hub: Server, tmp_path: Path) -> None:
     keys = hub.create_user("ann")
-    with httpx.Client(base_url=f"{hub.url}{PREFIX}", trust_env=False) as client:
+    with httpx.Client(
+        base_url=f"{hub.url}{PREFIX}", trust_env=False, verify=trusted()
+    ) as client:
         token = client.get("/v2.5/auth.login", auth=keys).json()["data"]["token"]
         headers = {"Authorization": f"Bearer {token}"}
         made = client.post("/tasks.create", json={"name": "a task"}, headers=headers)
@@ -307,6 +386,26 @@ def test_the_api_answers_below_the_prefix_too(hub: Server, tmp_path: Path) -> No
     door.close()
     [artifact] = doc["execution"]["artifacts"]
     assert artifact["uri"] == f"{hub.url}/files/x/y.bin"
+
+
+def test_a_provider_at_our_own_address_sends_back_without_a_host(
+    tmp_path: Path,
+) -> None:
+    with (
+        running_server(
+            tmp_path / "state",
+            prefix=PREFIX,
+            public_url=f"http://127.0.0.1:8000{PREFIX}",
+            oauth_client_id=CLIENT,
+            oauth_authorize_url="/hub/api/oauth2/authorize",
+        ) as behind,
+        httpx.Client(trust_env=False, verify=trusted()) as browser,
+    ):
+        begun = browser.get(f"{behind.url}{PREFIX}/")
+
+    where = urlsplit(begun.headers["location"])
+    assert (where.netloc, where.path) == ("", "/hub/api/oauth2/authorize")
+    assert parse_qs(where.query)["redirect_uri"] == [f"{PREFIX}/oauth_callback"]
 
 
 def _state_of(answer: httpx.Response) -> str:

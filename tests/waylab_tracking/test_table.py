@@ -15,6 +15,7 @@ from tests.waylab_tracking.ground import MARK, Caller, Ground
 
 from waylab_tracking.access import ROUTES, ROWS, Entrance, Kind, Need, Right, Role
 from waylab_tracking.app import Server as Application
+from waylab_tracking.bundle import FOLDER
 from waylab_tracking.registry import ENDPOINTS
 from waylab_tracking.settings import TrackingSettings
 from waylab_tracking.testing import Server
@@ -216,6 +217,8 @@ def _route_status(ground: Ground, method: str, path: str, caller: Caller) -> int
         "{project}": ground.project,
         "{task}": ground.task,
         "{tab:path}": "output/log",
+        "{model}": ground.model,
+        "{name}": json.loads((FOLDER / "manifest.json").read_text("utf-8"))["plot"],
         "/{endpoint:endpoint}": "/debug.ping",
         "{version:version}": "2.23",
     }

@@ -84,7 +84,8 @@ export function RunFilters({
   );
 }
 
-function SearchField({
+/** Words to look for, told on after a pause in typing. */
+export function SearchField({
   text,
   onChange
 }: {
@@ -160,7 +161,8 @@ function Segment({
   );
 }
 
-function Choice({
+/** One of a few values, or any. */
+export function Choice({
   label,
   value,
   options,

@@ -9,26 +9,42 @@ import { Overview } from './Overview';
 import { ArtifactsView, ParametersView } from './RunTables';
 import { Notice, Skeleton, StateChip, Trouble } from './parts';
 import { ScalarsView } from './ScalarsView';
+import { TabBar } from './TabBar';
 import type { RunDetails } from './types';
 
 const FRESH_MS = 2000;
 const SETTLED_MS = 10_000;
 
-type Tab = 'overview' | 'log' | 'scalars' | 'parameters' | 'artifacts';
+/** A tab that a host adds to those that every host has. */
+export interface MoreTab {
+  readonly name: string;
+  readonly label: string;
+  view(run: { id: string; live: boolean }): JSX.Element;
+}
+
+const NO_MORE: readonly MoreTab[] = [];
 
 /** One run, all of it, kept up to date while `visible`. */
 export function RunPanel({
   id,
   visible,
-  onChange
+  onChange,
+  more = NO_MORE,
+  tab,
+  onTab
 }: {
   readonly id: string;
   readonly visible: boolean;
   /** Called with each new reading. */
   readonly onChange?: (run: RunDetails) => void;
+  readonly more?: readonly MoreTab[];
+  /** The tab to show, where the host keeps it; else the panel does. */
+  readonly tab?: string;
+  readonly onTab?: (tab: string) => void;
 }): JSX.Element {
   const { client, trans } = useServices();
   const [interval, setInterval] = React.useState(FRESH_MS);
+  const [own, setOwn] = React.useState('overview');
   const read = React.useCallback(() => client.getRun(id), [client, id]);
   const { value: run, error, refresh } = usePolled(read, interval, visible);
   React.useEffect(() => {
@@ -50,7 +66,13 @@ export function RunPanel({
     <div className="wl-Panel">
       {error && <Trouble message={trans.__('Not up to date: %1', error)} />}
       <Header run={run} onAction={refresh} />
-      <Tabs run={run} visible={visible} />
+      <Tabs
+        run={run}
+        visible={visible}
+        more={more}
+        tab={tab ?? own}
+        onTab={onTab ?? setOwn}
+      />
     </div>
   );
 }
@@ -62,7 +84,8 @@ function Header({
   readonly run: RunDetails;
   readonly onAction: () => void;
 }): JSX.Element {
-  const { actions, trans } = useServices();
+  const { trans, actions } = useServices();
+  const { openOutput, runAgain, abort } = actions;
   const [problem, setProblem] = React.useState('');
   const [busy, setBusy] = React.useState(false);
   const act = async (action: Promise<void>): Promise<void> => {
@@ -87,12 +110,12 @@ function Header({
         </h1>
       </div>
       <div className="wl-Panel-actions">
-        {run.notebook && run.started !== null && (
+        {openOutput && run.notebook && run.started !== null && (
           <button
             type="button"
             className="wl-Button wl-mod-main"
             disabled={busy}
-            onClick={() => void act(actions.openOutput(run))}
+            onClick={() => void act(openOutput(run))}
           >
             <NotebookIcon />
             {live
@@ -100,22 +123,22 @@ function Header({
               : trans.__('Open output notebook')}
           </button>
         )}
-        {run.notebook && (
+        {runAgain && run.notebook && (
           <button
             type="button"
             className="wl-Button"
-            onClick={() => actions.runAgain(run)}
+            onClick={() => runAgain(run)}
           >
             <AgainIcon />
             {trans.__('Run again…')}
           </button>
         )}
-        {(live || run.state === 'queued') && run.mayChange && (
+        {abort && (live || run.state === 'queued') && run.mayChange && (
           <button
             type="button"
             className="wl-Button wl-mod-warn"
             disabled={busy || run.stopping}
-            onClick={() => void act(actions.abort(run))}
+            onClick={() => void act(abort(run))}
           >
             <StopIcon />
             {run.stopping ? trans.__('Stopping…') : trans.__('Abort')}
@@ -144,77 +167,43 @@ function Header({
 
 function Tabs({
   run,
-  visible
+  visible,
+  more,
+  tab,
+  onTab
 }: {
   readonly run: RunDetails;
   readonly visible: boolean;
+  readonly more: readonly MoreTab[];
+  readonly tab: string;
+  readonly onTab: (tab: string) => void;
 }): JSX.Element {
   const { trans } = useServices();
-  const [tab, setTab] = React.useState<Tab>('overview');
-  const base = React.useId();
   const live = run.state === 'running' || run.state === 'queued';
-  const tabs: readonly (readonly [Tab, string])[] = [
+  const tabs: readonly (readonly [string, string])[] = [
     ['overview', trans.__('Overview')],
     ['log', trans.__('Log')],
     ['scalars', trans.__('Scalars')],
     ['parameters', counted(trans.__('Parameters'), run.parameters.length)],
-    ['artifacts', counted(trans.__('Artifacts'), run.artifacts.length)]
+    ['artifacts', counted(trans.__('Artifacts'), run.artifacts.length)],
+    ...more.map(one => [one.name, one.label] as const)
   ];
-  const bar = React.useRef<HTMLDivElement>(null);
-  const onKeyDown = (event: React.KeyboardEvent): void => {
-    const at = tabs.findIndex(([name]) => name === tab);
-    const next: Record<string, number> = {
-      ArrowRight: (at + 1) % tabs.length,
-      ArrowLeft: (at + tabs.length - 1) % tabs.length,
-      Home: 0,
-      End: tabs.length - 1
-    };
-    if (event.key in next) {
-      setTab(tabs[next[event.key]][0]);
-      bar.current?.querySelectorAll('button')[next[event.key]].focus();
-      event.preventDefault();
-    }
-  };
   return (
-    <>
-      <div
-        className="wl-Tabs"
-        role="tablist"
-        aria-label={trans.__('About this run')}
-        ref={bar}
-        onKeyDown={onKeyDown}
-      >
-        {tabs.map(([name, label]) => (
-          <button
-            key={name}
-            type="button"
-            id={`${base}-${name}`}
-            className={`wl-Tab ${name === tab ? 'wl-mod-current' : ''}`}
-            role="tab"
-            aria-selected={name === tab}
-            aria-controls={`${base}-content`}
-            tabIndex={name === tab ? 0 : -1}
-            onClick={() => setTab(name)}
-          >
-            {label}
-          </button>
-        ))}
-      </div>
-      <div
-        id={`${base}-content`}
-        className="wl-Panel-content"
-        role="tabpanel"
-        aria-labelledby={`${base}-${tab}`}
-      >
-        {tab === 'overview' && <Overview run={run} />}
-        {tab === 'log' && <LogView id={run.id} live={live} visible={visible} />}
-        {tab === 'scalars' && (
-          <ScalarsView id={run.id} live={live} visible={visible} />
-        )}
-        {tab === 'parameters' && <ParametersView run={run} />}
-        {tab === 'artifacts' && <ArtifactsView run={run} />}
-      </div>
-    </>
+    <TabBar
+      label={trans.__('About this run')}
+      tabs={tabs}
+      current={tab}
+      onChoose={onTab}
+    >
+      {tab === 'overview' && <Overview run={run} />}
+      {tab === 'log' && <LogView id={run.id} live={live} visible={visible} />}
+      {tab === 'scalars' && (
+        <ScalarsView id={run.id} live={live} visible={visible} />
+      )}
+      {tab === 'parameters' && <ParametersView run={run} />}
+      {tab === 'artifacts' && <ArtifactsView run={run} />}
+      {more.find(one => one.name === tab)?.view({ id: run.id, live })}
+    </TabBar>
   );
 }
 

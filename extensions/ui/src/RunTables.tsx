@@ -105,16 +105,31 @@ function Download({
 }): JSX.Element {
   const { client, trans } = useServices();
   if (artifact.downloadable) {
+    const view = client.viewUrl?.(run.id, artifact.key) ?? '';
     return (
-      <a
-        className="wl-Link"
-        href={client.artifactUrl(run.id, artifact.key)}
-        download
-        aria-label={trans.__('Download %1', artifact.key)}
-      >
-        <DownloadIcon />
-        {trans.__('Download')}
-      </a>
+      <>
+        <a
+          className="wl-Link"
+          href={client.artifactUrl(run.id, artifact.key)}
+          download
+          aria-label={trans.__('Download %1', artifact.key)}
+        >
+          <DownloadIcon />
+          {trans.__('Download')}
+        </a>{' '}
+        {view && (
+          <a
+            className="wl-Link"
+            href={view}
+            target="_blank"
+            rel="noopener noreferrer"
+            aria-label={trans.__('Show %1', artifact.key)}
+          >
+            <OutsideIcon />
+            {trans.__('Show')}
+          </a>
+        )}
+      </>
     );
   }
   if (artifact.uri) {

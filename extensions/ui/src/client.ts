@@ -28,6 +28,8 @@ export interface RunsClient {
   saveOutput(id: string): Promise<SavedOutput>;
   /** An address that the browser may follow to download a file of a run. */
   artifactUrl(id: string, key: string): string;
+  /** An address at which the browser shows such a file; empty where it would not. */
+  viewUrl?(id: string, key: string): string;
 }
 
 /** A request that was refused or got no answer; `fields` says what is wrong where. */

@@ -9,16 +9,16 @@ export interface Translate {
   _n(one: string, many: string, count: number, ...args: unknown[]): string;
 }
 
-/** What only the host of the views can do. */
+/** What only the host of the views can do; what is left out is not offered. */
 export interface RunActions {
   /** Shows a run by itself. */
   openRun(run: Pick<Run, 'id' | 'name'>): void;
   /** Opens a run's output notebook beside what is shown. */
-  openOutput(run: Pick<Run, 'id'>): Promise<void>;
+  readonly openOutput?: (run: Pick<Run, 'id'>) => Promise<void>;
   /** Asks for changed parameters, then runs the same input again. */
-  runAgain(run: RunDetails): void;
+  readonly runAgain?: (run: RunDetails) => void;
   /** Asks whether to stop a run, and if so stops it. */
-  abort(run: Run): Promise<void>;
+  readonly abort?: (run: Run) => Promise<void>;
 }
 
 /** What every view needs; given once at the root. */

@@ -23,6 +23,9 @@ export function usePolled<T>(
   const [value, setValue] = React.useState<T | null>(null);
   const [error, setError] = React.useState('');
   const [turn, setTurn] = React.useState(0);
+  // Another pace holds from the next turn on: it is no reason to read at once.
+  const pace = React.useRef(intervalMs);
+  pace.current = intervalMs;
   React.useEffect(() => {
     let ended = false;
     let timer = 0;
@@ -48,7 +51,7 @@ export function usePolled<T>(
       if (active || failures > 0) {
         timer = window.setTimeout(
           () => void step(),
-          intervalMs * Math.min(2 ** failures, 16)
+          pace.current * Math.min(2 ** failures, 16)
         );
       }
     };
@@ -57,7 +60,7 @@ export function usePolled<T>(
       ended = true;
       window.clearTimeout(timer);
     };
-  }, [read, intervalMs, active, turn]);
+  }, [read, active, turn]);
   const refresh = React.useCallback(() => setTurn(one => one + 1), []);
   return { value, error, refresh };
 }

@@ -110,3 +110,23 @@ export function Table({
     </table>
   );
 }
+
+/** Names and values; what has no value is left out. */
+export function Facts({
+  facts
+}: {
+  readonly facts: readonly (readonly [string, string])[];
+}): JSX.Element {
+  return (
+    <dl className="wl-Facts">
+      {facts
+        .filter(([, value]) => value !== '')
+        .map(([label, value]) => (
+          <div key={label} className="wl-Facts-item">
+            <dt>{label}</dt>
+            <dd>{value}</dd>
+          </div>
+        ))}
+    </dl>
+  );
+}

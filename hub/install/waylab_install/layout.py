@@ -50,6 +50,16 @@ class Layout:
         """The lab extension, a distribution of its own."""
         return self.root / "extensions" / "lab"
 
+    @property
+    def ui(self) -> Path:
+        """The views, which the lab and the tracking server's pages are made of."""
+        return self.root / "extensions" / "ui"
+
+    @property
+    def web(self) -> Path:
+        """The tracking server's pages, built."""
+        return self.root / "hub" / "waylab_tracking" / "web"
+
     def lock(self, profile: str) -> Path:
         """Return the lock of a profile: `users`, or `dev` with the tests' tools."""
         name = "requirements-dev.txt" if profile == "dev" else "requirements.txt"

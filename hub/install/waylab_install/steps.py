@@ -82,8 +82,9 @@ class Installation:
             [self._node_home]
             + [at.lab / name for name in ("package.json", "yarn.lock", ".yarnrc.yml")]
         )
-        lab_build = digest([lab_packages, at.lab, at.root / "extensions" / "ui"])
+        lab_build = digest([lab_packages, at.lab, at.ui])
         lab = digest([waylab, lab_build])
+        web = digest([lab_packages, at.lab / "web.build.js", at.ui])
         built = at.lab / "waylab_lab" / "labextension" / "package.json"
         return (
             Step("venv", "Making .venv", venv, (at.python,), self._make_venv),
@@ -124,6 +125,13 @@ class Installation:
                 self._build_lab,
             ),
             Step("lab", "Installing the lab extension", lab, (), self._install_lab),
+            Step(
+                "web-build",
+                "Building the pages of runs",
+                web,
+                (at.web / "manifest.json",),
+                self._build_web,
+            ),
         )
 
     def _node_locks(self) -> list[Path]:
@@ -187,6 +195,10 @@ class Installation:
 
     def _build_lab(self, runner: Runner) -> None:
         argv: Command = [self._layout.bin / "jlpm", "build:prod"]
+        runner.run(argv, cwd=self._layout.lab, env=self._tool_env())
+
+    def _build_web(self, runner: Runner) -> None:
+        argv: Command = [self._layout.bin / "jlpm", "build:web"]
         runner.run(argv, cwd=self._layout.lab, env=self._tool_env())
 
     def _install_lab(self, runner: Runner) -> None:

@@ -259,14 +259,15 @@ def target_project(call: Call) -> str:
 
 
 def subprojects(db: sa.Connection, ids: list[str]) -> list[str]:
-    """Give the projects and all below them."""
+    """Give the projects and all below them; an id of none stays, and finds nothing."""
     names = [
         row.name
         for row in db.execute(sa.select(projects.c.name).where(projects.c.id.in_(ids)))
     ]
     rows = db.execute(sa.select(projects.c.id, projects.c.name))
     below = tuple(f"{name}/" for name in names)
-    return [row.id for row in rows if row.id in ids or row.name.startswith(below)]
+    found = [row.id for row in rows if row.name.startswith(below)]
+    return list(dict.fromkeys([*ids, *found]))
 
 
 def require_name(name: Any, what: str) -> str:

@@ -53,8 +53,8 @@ def get_stats(call: Call) -> Json:
     wanted: dict[str, list[str]] = {}
     for item in call.need("items"):
         kinds = wanted.setdefault(item["key"], [])
-        if item["category"] not in kinds:
-            kinds.append(item["category"])
+        if (kind := item.get("category") or "avg") not in kinds:
+            kinds.append(kind)
     split = bool(call.body.get("split_by_variant"))
     series: dict[str, dict[tuple[str, str], dict[int, list[float]]]] = {}
     for worker, date, _, figures in _buckets(call):
