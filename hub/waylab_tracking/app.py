@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
+from http import HTTPStatus
 from typing import Any
 
 import sqlalchemy as sa
@@ -313,7 +314,12 @@ class Server:
     def app(self, prefix: str) -> ASGIApp:
         """Give the application."""
         routes = list(map(self.guarded, self.routes()))
-        return Prefix(Starlette(routes=routes, lifespan=self._lifespan), prefix)
+        app = Starlette(
+            routes=routes,
+            lifespan=self._lifespan,
+            exception_handlers={HTTPStatus.NOT_FOUND: self._pages.missing},
+        )
+        return Prefix(app, prefix)
 
     def routes(self) -> list[Route]:
         """Give all routes, before anybody is kept out of them."""

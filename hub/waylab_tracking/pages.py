@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from jinja2 import Environment, FileSystemLoader, select_autoescape
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from waylab_tracking import bundle, first_data
@@ -117,6 +117,13 @@ class Pages:
         forbidden = error.status == HTTPStatus.FORBIDDEN
         status = HTTPStatus.FORBIDDEN if forbidden else HTTPStatus.NOT_FOUND
         return self._note(request, status, error.message)
+
+    async def missing(self, request: Request, error: Exception) -> Response:
+        """Tell a browser kindly of an address that nothing is at, others in a word."""
+        if "text/html" not in request.headers.get("accept", ""):
+            return PlainTextResponse("Not Found", status_code=HTTPStatus.NOT_FOUND)
+        text = f"There is no page at {request.url.path}."
+        return self._note(request, HTTPStatus.NOT_FOUND, text)
 
     async def _plot_frame(self, request: Request) -> Response:
         if self._bundle is None:

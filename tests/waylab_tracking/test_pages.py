@@ -197,6 +197,18 @@ def test_what_is_not_there_is_told_kindly(ann: Door, path: str) -> None:
     assert "nothing" in answer.text
 
 
+def test_an_address_that_is_none_is_a_page_to_browsers_only(server: Server) -> None:
+    wanted = "/workers/<b>"
+    page = httpx.get(server.url + wanted, headers={"Accept": "text/html,*/*"})
+    other = httpx.get(server.url + wanted)
+
+    assert (page.status_code, other.status_code) == (404, 404)
+    assert "There is no page at" in page.text
+    assert "<b>" not in page.text
+    assert "script" not in page.headers["Content-Security-Policy"]
+    assert other.text == "Not Found"
+
+
 def test_what_pages_are_made_of_is_kept_by_browsers(server: Server, ann: Door) -> None:
     page = BeautifulSoup(ann.get("/projects").text, "html.parser")
     [script] = [str(one["src"]) for one in page.find_all("script") if one.get("src")]
