@@ -35,7 +35,9 @@ def _answers_are_as_clearml_has_them(_records: Records) -> Iterator[None]:
     exchanges = list(_records.fresh())
     if exchanges:
         # The SDK, whose schemas these are, takes a second to import.
-        from tests.waylab_tracking import conformance  # noqa: PLC0415
+        from tests.waylab_tracking import conformance, departures  # noqa: PLC0415
 
         found = conformance.CHECKER.violations(exchanges)
+        new = departures.unknown(exchanges)
         assert "\n".join(found) == ""
+        assert new == []

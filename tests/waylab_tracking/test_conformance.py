@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.waylab_tracking import departures
 from tests.waylab_tracking.conformance import Checker
 from tests.waylab_tracking.door import Door
 
 from waylab_tracking.testing import Exchange, Records, running_server
 
+SDK, AGENT = "clearml-2.1.12", "agent-api-3.0.3"
 
-def exchange(endpoint: str, data: Any) -> Exchange:
-    return Exchange(endpoint, "", "{}", 200, data)
+
+def exchange(
+    endpoint: str, data: Any = None, client: str = "", **asked: Any
+) -> Exchange:
+    return Exchange(endpoint, client, json.dumps(asked), 200, data)
 
 
 @pytest.mark.parametrize(
@@ -42,6 +48,34 @@ def test_what_was_good_once_does_not_hide_what_is_bad_later() -> None:
         for status in statuses
     ]
     assert [bool(one) for one in found] == [False, True, False]
+
+
+def test_a_request_that_departs_from_its_schema_is_told() -> None:
+    asked = {"task": "a", "novelty": 1, "method": "get"}
+    found = departures.Requests().departures(
+        [
+            exchange("tasks.get_by_id", client=SDK, **asked),
+            exchange("tasks.get_by_id", client="", other_novelty=1),
+            exchange("workers.status_report", client=AGENT, worker=1, timestamp=1),
+            exchange("tasks.get_hyper_params", client=SDK),
+        ]
+    )
+    assert found == {
+        departures.Departure("sdk", "*", "method", "unknown"),
+        departures.Departure("sdk", "tasks.get_by_id", "novelty", "unknown"),
+        departures.Departure("agent", "workers.status_report", "worker", "type int"),
+        departures.Departure("sdk", "tasks.get_hyper_params", "tasks", "missing"),
+    }
+
+
+def test_the_reference_lists_the_departures_that_are_known(
+    request: pytest.FixtureRequest,
+) -> None:
+    page = request.config.rootpath / "docs" / "reference" / "clearml-clients.md"
+
+    told = page.read_text("utf-8")
+
+    assert told == departures.page(), "run python -m tests.waylab_tracking.departures"
 
 
 def test_every_server_of_a_test_is_recorded_without_secrets(
