@@ -128,10 +128,11 @@ def test_a_dead_kernel_is_a_failure_with_the_cause(
 def test_the_time_limit_ends_the_run_and_keeps_its_output(
     submit: Submit, source: str
 ) -> None:
-    job = submit("print('ok')", source, time_limit_seconds=5).start()
+    # The kernel's start is part of it.
+    job = submit("print('ok')", source, time_limit_seconds=10).start()
     assert job.wait() == 1
     assert ended(job) == (RunState.FAILED, "timeout")
-    assert job.run().message == "The time limit of 5 s was reached in cell 2."
+    assert job.run().message == "The time limit of 10 s was reached in cell 2."
     assert job.texts()[0] == "ok\n"
     assert job.texts()[1].startswith("sleeping\n")
 
