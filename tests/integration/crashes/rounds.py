@@ -109,7 +109,7 @@ class CrashSite:
         died = False
 
         def ended() -> object:
-            # It may also be struck at the very moment in which the order is taken back.
+            # Who is struck as the order is taken back may take a moment to end.
             nonlocal died
             if self._has_ended(role):
                 died = True

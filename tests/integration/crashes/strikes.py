@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import secrets
@@ -20,6 +21,7 @@ class Strikes:
     def __init__(self, folder: Path) -> None:
         """Nothing is struck before `arm`."""
         self._folder = folder
+        (folder / "lock").touch()
         self.environment = {"PYTHONPATH": str(HOOK), "CRASH_POINTS": str(folder)}
         """What a program needs in its environment, to be struck."""
 
@@ -32,8 +34,13 @@ class Strikes:
         new.replace(self._folder / "order.json")
 
     def disarm(self) -> tuple[str, ...]:
-        """End it; give the points that were passed, in order."""
-        (self._folder / "order.json").unlink()
+        """End it; give the points that were passed, in order.
+
+        Whoever was about to die has died when this returns.
+        """
+        with (self._folder / "lock").open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            (self._folder / "order.json").unlink()
         passed = (self._folder / "passed").read_text().splitlines()
         return tuple(dict.fromkeys(p for p in passed if _is_point(p)))
 

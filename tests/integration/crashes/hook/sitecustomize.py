@@ -7,6 +7,7 @@ program is meant and where it dies; the points that it passes are added to `pass
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -39,6 +40,13 @@ def _role() -> str:
 
 
 def _point(folder: Path, role: str, name: str) -> None:
+    # An order that is taken back strikes nobody any more: who does so waits here.
+    with (folder / "lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        _pass(folder, role, name)
+
+
+def _pass(folder: Path, role: str, name: str) -> None:
     global _order_id  # noqa: PLW0603 - one program, one order.
     try:
         order = json.loads((folder / "order.json").read_bytes())
