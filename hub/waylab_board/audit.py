@@ -192,11 +192,19 @@ def _unseen(snapshot: Snapshot, report: NodeReport) -> Iterator[str]:
             lease.node == report.node
             and lease.state is LeaseState.ACTIVE
             and lease.id not in seen
+            and _began_after(report, lease)
         ):
             yield (
                 f"{report.node}: {lease.request.holder} holds {lease.id}, but its "
                 "agent sees nothing of it."
             )
+
+
+def _began_after(report: NodeReport, lease: Lease) -> bool:
+    """Tell whether a report could know of a lease; a late one must not accuse."""
+    if report.seen is not None:
+        return report.seen >= lease.known_version
+    return report.began_at > lease.since
 
 
 def _is_job(lease: Lease) -> bool:

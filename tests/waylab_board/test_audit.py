@@ -79,6 +79,7 @@ def ground() -> Ground:
     held = site.run(lab("ann", Selector(nodes=("vision",))))
     runs = site.run(job("t1", WHOLE))
     waits = site.wait(job("t2", WHOLE))
+    site.pass_(1)
     ground = Ground(site, held, runs, waits)
     ground.see("vision", _box(held))
     ground.see("nlp", _box(runs))
@@ -170,6 +171,17 @@ def test_a_difference_is_told(
     told = ground.told()
 
     assert any(words in sentence for sentence in told), told
+
+
+def test_a_look_that_began_before_a_lease_accuses_nobody(ground: Ground) -> None:
+    version = ground.lab.known_version
+    ground.see("vision", seen=version - 1)
+    assert ground.told() == []
+    ground.see("vision", began_at=ground.lab.since)
+    assert ground.told() == []
+    ground.see("vision", seen=version)
+    [told] = ground.told()
+    assert "its agent sees nothing of it" in told
 
 
 def test_a_lab_without_a_gpu_needs_no_lease(ground: Ground) -> None:
