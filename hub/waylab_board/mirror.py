@@ -27,6 +27,7 @@ _log = logging.getLogger(__name__)
 ABOUT = "tracking"
 HOPELESS_SECONDS = 30.0
 """A GPU that is away for a moment fails nobody's job."""
+_PARAMETERS = ", ".join(f"{OPTION_SECTION}/{name}" for name in WISHES)
 
 
 class Mirror:
@@ -195,9 +196,6 @@ class Mirror:
             return
         if done:
             _log.info("Task %s of %s is refused: %s", entry.task, queue, sentence)
-
-
-_PARAMETERS = ", ".join(f"{OPTION_SECTION}/{name}" for name in WISHES)
 
 
 def _hopeless(request: Request, snapshot: Snapshot) -> str:

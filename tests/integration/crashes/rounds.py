@@ -109,9 +109,10 @@ class CrashSite:
         died = False
 
         def ended() -> object:
-            # Who is struck as the order is taken back may take a moment to end.
+            # Who is struck as the order is taken back may take a moment to end. A
+            # second death is nobody's order, and leaves things as they are.
             nonlocal died
-            if self._has_ended(role):
+            if point and not died and self._has_ended(role):
                 died = True
                 self._restart(role)
             return after(self)
