@@ -1,12 +1,14 @@
 """The audit: ledger, nodes, hub and ClearML compared, each difference a sentence.
 
-What is on its way is no difference: two looks are taken, some time apart, and only
-what both show is told.
+What is on its way is no difference: two looks are taken, and only what both show is
+told. Between them every node that is up looks anew: what it saw before the first look
+may have ended since.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,6 +18,7 @@ from waylab_board.errors import HubAway, HubRefuses
 from waylab_board.hub import HubLab
 from waylab_board.wants import Entry
 from waylab_clearml.errors import ClearMLError
+from waylab_ledger.book import SILENCE
 from waylab_ledger.errors import NotFound
 from waylab_ledger.values import (
     HolderKind,
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from waylab_board.board import Board
 
 APART_SECONDS = 5.0
+_PAUSE_SECONDS = 0.25
 ENDS_WITHIN = timedelta(minutes=2)
 """Time for the slowest proper end: a job's grace, then a kill, then a look."""
 _ENDED = frozenset({"exited", "dead"})
@@ -44,21 +48,32 @@ class Tasks:
     statuses: Mapping[str, str]
 
 
+@dataclass(frozen=True)
+class _Look:
+    """What differed, and how far the ledger was when it was looked at."""
+
+    differences: tuple[str, ...]
+    version: int
+    at: datetime
+
+
 async def audit(board: Board) -> tuple[str, ...]:
     """Give the differences that two looks have in common."""
     first = await _look(board)
-    if not first:
+    if not first.differences:
         return ()
     await asyncio.sleep(APART_SECONDS)
-    second = set(await _look(board))
-    return tuple(one for one in first if one in second)
+    await _new_reports(board, first)
+    second = set((await _look(board)).differences)
+    return tuple(one for one in first.differences if one in second)
 
 
-async def _look(board: Board) -> list[str]:
+async def _look(board: Board) -> _Look:
     found = list(await board.books.read("check", lambda ledger, _: ledger.check()))
+    at = datetime.now(UTC)
     snapshot = await board.books.snapshot()
     found += of_nodes(snapshot, board.reports)
-    found += of_ends(snapshot, datetime.now(UTC))
+    found += of_ends(snapshot, at)
     if board.hub.is_set_up:
         try:
             found += of_labs(snapshot, await board.hub.labs())
@@ -71,7 +86,19 @@ async def _look(board: Board) -> list[str]:
             found.append(f"ClearML: it cannot be asked: {error}")
         else:
             found += of_tasks(snapshot, tasks)
-    return found
+    return _Look(tuple(found), snapshot.version, at)
+
+
+async def _new_reports(board: Board, first: _Look) -> None:
+    """Wait until each node has looked after `first`, or is down for its silence."""
+    deadline = time.monotonic() + SILENCE.total_seconds()
+    while time.monotonic() < deadline:
+        snapshot = await board.books.snapshot()
+        up = [one.name for one in snapshot.nodes if one.state is not NodeState.DOWN]
+        reports = [board.reports[name] for name in up if name in board.reports]
+        if all(_began_after(one, first.version, first.at) for one in reports):
+            return
+        await asyncio.sleep(_PAUSE_SECONDS)
 
 
 async def _tasks(board: Board, snapshot: Snapshot) -> Tasks:
@@ -192,7 +219,7 @@ def _unseen(snapshot: Snapshot, report: NodeReport) -> Iterator[str]:
             lease.node == report.node
             and lease.state is LeaseState.ACTIVE
             and lease.id not in seen
-            and _began_after(report, lease)
+            and _began_after(report, lease.known_version, lease.since)
         ):
             yield (
                 f"{report.node}: {lease.request.holder} holds {lease.id}, but its "
@@ -200,11 +227,11 @@ def _unseen(snapshot: Snapshot, report: NodeReport) -> Iterator[str]:
             )
 
 
-def _began_after(report: NodeReport, lease: Lease) -> bool:
-    """Tell whether a report could know of a lease; a late one must not accuse."""
+def _began_after(report: NodeReport, version: int, at: datetime) -> bool:
+    """Tell whether a report knows of a change; a look from before must not accuse."""
     if report.seen is not None:
-        return report.seen >= lease.known_version
-    return report.began_at > lease.since
+        return report.seen >= version
+    return report.began_at > at
 
 
 def _is_job(lease: Lease) -> bool:

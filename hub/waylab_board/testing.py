@@ -9,8 +9,10 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +28,7 @@ from waylab_site.model import Site
 
 READY_SECONDS = 90.0
 _PAUSE_SECONDS = 0.05
+_REPORT_SECONDS = 0.2
 
 
 class RunningBoard:
@@ -44,7 +47,7 @@ class RunningBoard:
         self._process: subprocess.Popen[bytes] | None = None
         self._opened: list[NodeBoard] = []
         self._http = httpx.Client(
-            timeout=30,
+            timeout=90,  # An audit waits for agents.
             trust_env=False,
             # Nothing is encrypted here, and reading all authorities takes its time.
             verify=False,  # noqa: S501
@@ -226,6 +229,23 @@ class FakeNode:
                 utilisation=self.utilisation,
             )
         )
+
+    @contextmanager
+    def reporting(self) -> Iterator[None]:
+        """Report on and on meanwhile, as an agent does."""
+        ended = threading.Event()
+
+        def report() -> None:
+            while not ended.wait(_REPORT_SECONDS):
+                self.report()
+
+        with ThreadPoolExecutor(1) as pool:
+            reports = pool.submit(report)
+            try:
+                yield
+            finally:
+                ended.set()
+            reports.result()
 
 
 def gpus(

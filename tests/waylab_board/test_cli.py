@@ -105,7 +105,8 @@ def test_audit_exits_with_one_if_there_is_a_difference(
     well = run("audit")
     vision.found = (Found("c2", "gone", "lab:eve/", ("GPU-vision-1",), "running"),)
     vision.report()
-    bad = run("audit")
+    with vision.reporting():
+        bad = run("audit")
 
     assert (well.returncode, well.stdout) == (
         0,

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
-from tests.waylab_board.conftest import Ask, hub
+from tests.waylab_board.conftest import EPOCH, Ask, hub
 
+from waylab_board.audit import APART_SECONDS
 from waylab_board.testing import FakeNode, RunningBoard
-from waylab_ledger.values import Found, Selector
+from waylab_ledger.values import Found, Lease, Selector
 
 
 def samples(board: RunningBoard, name: str) -> dict[tuple[str, ...], float]:
@@ -113,13 +116,39 @@ def test_the_audit_tells_of_a_holder_that_nobody_sees(
     board: RunningBoard, vision: FakeNode, ask: Ask
 ) -> None:
     lease = ask("ada")
-    running = {"engine_id": "engine-of-vision", "found": "c1"}
-    hub(board, "POST", f"/leases/{lease.id}/active", running).raise_for_status()
+    hub(board, "POST", f"/leases/{lease.id}/active", {}).raise_for_status()
     vision.found = (Found("c2", "gone", "lab:eve/", ("GPU-vision-1",), "running"),)
     vision.report()
+    vision.report()
 
-    assert board.call("GET", "/audit").json() == [
+    with vision.reporting():
+        told = board.call("GET", "/audit").json()
+
+    assert told == [
         "vision: c2 (lab:eve/) is running with lease gone, which the ledger does not "
         "hold.",
         f"vision: lab:ada/ holds {lease.id}, but its agent sees nothing of it.",
     ]
+
+
+def test_the_audit_accuses_nobody_by_what_a_node_saw_long_ago(
+    board: RunningBoard, vision: FakeNode, ask: Ask
+) -> None:
+    lease = ask("ada")
+    assert isinstance(lease, Lease)
+    running = {"engine_id": "engine-of-vision", "found": "c1"}
+    hub(board, "POST", f"/leases/{lease.id}/active", running).raise_for_status()
+    vision.found = (Found("c1", lease.id, "lab:ada/", lease.devices, "running"),)
+    vision.report()
+    gone = {"proof": {"kind": "exited", "by": EPOCH, "engine_id": "engine-of-vision"}}
+    hub(board, "POST", f"/leases/{lease.id}/release", gone).raise_for_status()
+    vision.found = ()
+
+    with ThreadPoolExecutor(1) as pool:
+        audit = pool.submit(board.call, "GET", "/audit")
+        time.sleep(APART_SECONDS + 2)  # The agent is late, but not silent.
+        assert not audit.done()
+        vision.report()
+        vision.report()
+
+        assert audit.result().json() == []
