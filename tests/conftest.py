@@ -10,12 +10,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from waylab_tracking.testing import Records
 
 # A shell starts what it puts in the background with SIGINT ignored, which children
 # inherit: Ctrl-C could then not be tested.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# A busy machine is slow, and no fault.
+settings.register_profile(
+    "busy", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("busy")
 
 
 @pytest.fixture(scope="session")

@@ -27,6 +27,7 @@ from tests.benchmarks import (  # noqa: E402 - found only now.
     ledger_latency,
     notebook_overhead,
     second_start,
+    tracking_scale,
     tracking_speed,
 )
 from tests.benchmarks.measure import Setting, machine  # noqa: E402
@@ -42,6 +43,7 @@ BENCHMARKS = {
     "stubborn_labs": docker_troubles.run_stubborn,
     "ledger_latency": ledger_latency.run,
     "tracking_speed": tracking_speed.run,
+    "tracking_scale": tracking_scale.run,
 }
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 CHROMIUM = shutil.which("chromium")
 MISSING = "" if CHROMIUM else "no `chromium` on PATH: apt-get install chromium"
@@ -35,6 +35,7 @@ def running_chromium() -> Iterator[Browser]:
     """
     if CHROMIUM is None:
         pytest.skip(MISSING)
+    expect.set_options(timeout=30_000)  # A busy machine is slow, and no fault.
     quiet = [sys.executable, str(Path(__file__).with_name("quiet.py")), CHROMIUM]
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         program = Path(folder) / "chromium"

@@ -23,7 +23,6 @@ for step in range(steps):
 @pytest.fixture(scope="module")
 def page(site: Any, browser: Browser) -> Iterator[Page]:
     """The admin's lab, with a notebook that takes its time."""
-    expect.set_options(timeout=30_000)
     context = browser.new_context(viewport={"width": 1400, "height": 900})
     page = context.new_page()
     page.goto(f"{site.url}/hub/login")

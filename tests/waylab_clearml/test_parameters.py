@@ -4,7 +4,7 @@ from typing import Any
 
 import nbformat as nbformat_module
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from waylab_clearml.errors import ParameterError
@@ -241,7 +241,6 @@ values = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(values))
 @example([float("inf")])
 def test_a_formatted_list_is_read_back_the_same(value: Any) -> None:
@@ -249,7 +248,6 @@ def test_a_formatted_list_is_read_back_the_same(value: Any) -> None:
     assert parse_value(parameter, format_value(parameter, value)) == value
 
 
-@settings(deadline=None)
 @given(values)
 @example("3")
 def test_a_formatted_value_of_any_type_is_read_back_the_same(value: Any) -> None:
@@ -258,14 +256,12 @@ def test_a_formatted_value_of_any_type_is_read_back_the_same(value: Any) -> None
     assert parse_value(parameter, text) == (value if text else "")
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_a_formatted_text_is_read_back_the_same(value: Any) -> None:
     parameter = Parameter("a", ParameterType.STR, "")
     assert parse_value(parameter, format_value(parameter, value)) == value
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_no_cell_makes_the_inference_fail(source: str) -> None:
     infer(notebook(source))

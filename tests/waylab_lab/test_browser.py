@@ -71,7 +71,6 @@ def seen_lab(ada: Client, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 @pytest.fixture
 def screen(seen_lab: Lab) -> Iterator[Screen]:
-    expect.set_options(timeout=20_000)  # A busy machine is slow, and no fault.
     with running_chromium() as browser:
         page = browser.new_page(viewport={"width": 1400, "height": 900})
         screen = Screen(page)

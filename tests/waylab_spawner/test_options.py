@@ -179,7 +179,7 @@ _VALUES = (
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.dictionaries(_KEYS, _VALUES, max_size=6))
 def test_whatever_is_chosen_stays_within_the_site(options: dict[str, object]) -> None:
     try:

@@ -164,7 +164,6 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    expect.set_options(timeout=20_000)  # A busy machine is slow, and no fault.
     with running_chromium() as browser:
         yield browser
 

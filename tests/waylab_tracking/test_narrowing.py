@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from waylab_tracking import listing, query
@@ -106,7 +106,6 @@ ENGINE = sa.create_engine("sqlite://", poolclass=sa.StaticPool)
 metadata.create_all(ENGINE, [listed, labels])
 
 
-@settings(deadline=None)  # Of a machine that may be busy.
 @given(st.lists(TASK, min_size=1, max_size=8), FILTER)
 def test_no_match_is_left_out_and_the_order_is_that_of_documents(
     fields: list[dict[str, Any]], body: dict[str, Any]

@@ -45,7 +45,14 @@ export class FormDialog extends ReactWidget {
     super.onAfterAttach(message);
     this.node.addEventListener('keydown', this);
     document.addEventListener('focusin', this);
-    void this.renderPromise?.then(() => this._focusFirst());
+    // The form is known to be drawn only when the browser is idle, so the dialog has
+    // focus until then; by that time somebody may be typing.
+    this.node.focus();
+    void this.renderPromise?.then(() => {
+      if (this._last === null) {
+        this._focusFirst();
+      }
+    });
   }
 
   protected override onBeforeDetach(message: Message): void {
@@ -82,7 +89,7 @@ export class FormDialog extends ReactWidget {
    */
   private _onFocusIn(event: Event): void {
     const target = event.target;
-    if (!(target instanceof HTMLElement)) {
+    if (!(target instanceof HTMLElement) || target === this.node) {
       return;
     }
     if (this.node.contains(target)) {

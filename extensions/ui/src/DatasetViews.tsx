@@ -1,12 +1,13 @@
 import * as React from 'react';
 
-import type { DatasetDetails, DatasetFile } from './catalog';
+import type { Dataset, DatasetDetails, DatasetFile } from './catalog';
 import { useServices } from './context';
 import { formatBytes, formatMoment, formatTime, stateLabel } from './format';
 import { useNow, useWindow } from './hooks';
-import { Facts, Notice, Table } from './parts';
+import { PagedTable, type IColumn } from './PagedTable';
+import { Facts, Table } from './parts';
 import { PlaceLink, usePages } from './places';
-import { Pager, Reading } from './Reading';
+import { Reading } from './Reading';
 import { SearchField } from './RunFilters';
 
 const INTERVAL_MS = 15_000;
@@ -18,69 +19,52 @@ const NEVER_MS = 3_600_000;
 export function DatasetsView(): JSX.Element {
   const { trans } = useServices();
   const { catalog } = usePages();
-  const [page, setPage] = React.useState(0);
   const now = useNow(false);
-  const read = React.useCallback(() => catalog.datasets(page), [catalog, page]);
+  const read = React.useCallback(
+    (page: number) => catalog.datasets(page),
+    [catalog]
+  );
+  const columns: readonly IColumn<Dataset>[] = [
+    {
+      label: trans.__('Dataset'),
+      cell: one => (
+        <>
+          <PlaceLink to={{ kind: 'dataset', id: one.id }}>{one.name}</PlaceLink>
+          <div className="wl-Help">{one.project}</div>
+        </>
+      )
+    },
+    { label: trans.__('Version'), cell: one => one.version },
+    {
+      label: trans.__('State'),
+      cell: one => stateLabel(one.state, false, trans)
+    },
+    { label: trans.__('Files'), cell: one => one.files, isNumber: true },
+    {
+      label: trans.__('Size'),
+      cell: one => (one.bytes === null ? '' : formatBytes(one.bytes)),
+      isNumber: true
+    },
+    {
+      label: trans.__('When'),
+      cell: one =>
+        one.created === null ? '' : formatMoment(one.created, now, trans),
+      isNumber: true
+    }
+  ];
   return (
     <>
       <h1>{trans.__('Datasets')}</h1>
-      <Reading
-        key={page}
+      <PagedTable
+        label={trans.__('Datasets')}
+        columns={columns}
         read={read}
-        everyMs={INTERVAL_MS}
         failure={trans.__('The datasets cannot be shown')}
-      >
-        {slice =>
-          slice.items.length === 0 ? (
-            <Notice title={trans.__('No datasets yet')}>
-              {trans.__('Made with clearml-data or Dataset.create(…).')}
-            </Notice>
-          ) : (
-            <>
-              <div className="wl-Cards">
-                <Table
-                  label={trans.__('Datasets')}
-                  columns={[
-                    trans.__('Dataset'),
-                    trans.__('Version'),
-                    trans.__('State'),
-                    trans.__('Files'),
-                    trans.__('Size'),
-                    trans.__('When')
-                  ]}
-                >
-                  {slice.items.map(one => (
-                    <tr key={one.id}>
-                      <th scope="row">
-                        <PlaceLink to={{ kind: 'dataset', id: one.id }}>
-                          {one.name}
-                        </PlaceLink>
-                        <div className="wl-Help">{one.project}</div>
-                      </th>
-                      <td data-label={trans.__('Version')}>{one.version}</td>
-                      <td data-label={trans.__('State')}>
-                        {stateLabel(one.state, false, trans)}
-                      </td>
-                      <td className="wl-Number" data-label={trans.__('Files')}>
-                        {one.files ?? ''}
-                      </td>
-                      <td className="wl-Number" data-label={trans.__('Size')}>
-                        {one.bytes === null ? '' : formatBytes(one.bytes)}
-                      </td>
-                      <td className="wl-Number" data-label={trans.__('When')}>
-                        {one.created === null
-                          ? ''
-                          : formatMoment(one.created, now, trans)}
-                      </td>
-                    </tr>
-                  ))}
-                </Table>
-              </div>
-              <Pager page={page} more={slice.more} onPage={setPage} />
-            </>
-          )
-        }
-      </Reading>
+        empty={{
+          title: trans.__('No datasets yet'),
+          help: trans.__('Made with clearml-data or Dataset.create(…).')
+        }}
+      />
     </>
   );
 }

@@ -1,13 +1,14 @@
 import * as React from 'react';
 
-import type { Model, ModelDetails, Named, Slice } from './catalog';
+import type { Model, ModelDetails, Named } from './catalog';
 import { useServices } from './context';
 import { formatMoment, formatTime } from './format';
 import { useNow } from './hooks';
 import { DownloadIcon } from './icons';
-import { Facts, Notice, Table } from './parts';
+import { PagedTable, type IColumn } from './PagedTable';
+import { Facts, Table } from './parts';
 import { PlaceLink, usePages } from './places';
-import { Pager, Reading } from './Reading';
+import { Reading } from './Reading';
 
 const INTERVAL_MS = 15_000;
 
@@ -19,70 +20,50 @@ export function ModelsTable({
 }): JSX.Element {
   const { trans } = useServices();
   const { catalog } = usePages();
-  const [page, setPage] = React.useState(0);
   const now = useNow(false);
   const read = React.useCallback(
-    () => catalog.models(projectId, page),
-    [catalog, projectId, page]
+    (page: number) => catalog.models(projectId, page),
+    [catalog, projectId]
   );
+  const columns: readonly IColumn<Model>[] = [
+    {
+      label: trans.__('Model'),
+      cell: model => (
+        <>
+          <PlaceLink to={{ kind: 'model', id: model.id }}>
+            {model.name}
+          </PlaceLink>
+          {model.tags.length > 0 && (
+            <div className="wl-Help">{model.tags.join(', ')}</div>
+          )}
+        </>
+      )
+    },
+    { label: trans.__('Framework'), cell: model => model.framework },
+    {
+      label: trans.__('State'),
+      cell: model =>
+        model.published ? trans.__('Published') : trans.__('Draft')
+    },
+    { label: trans.__('Made by'), cell: model => model.owner },
+    {
+      label: trans.__('When'),
+      cell: model =>
+        model.created === null ? '' : formatMoment(model.created, now, trans),
+      isNumber: true
+    }
+  ];
   return (
-    <Reading<Slice<Model>>
-      key={page}
+    <PagedTable
+      label={trans.__('Models')}
+      columns={columns}
       read={read}
-      everyMs={INTERVAL_MS}
       failure={trans.__('The models cannot be shown')}
-    >
-      {slice =>
-        slice.items.length === 0 ? (
-          <Notice title={trans.__('No models yet')}>
-            {trans.__('Weights that a run saves appear here.')}
-          </Notice>
-        ) : (
-          <>
-            <div className="wl-Cards">
-              <Table
-                label={trans.__('Models')}
-                columns={[
-                  trans.__('Model'),
-                  trans.__('Framework'),
-                  trans.__('State'),
-                  trans.__('Made by'),
-                  trans.__('When')
-                ]}
-              >
-                {slice.items.map(model => (
-                  <tr key={model.id}>
-                    <th scope="row">
-                      <PlaceLink to={{ kind: 'model', id: model.id }}>
-                        {model.name}
-                      </PlaceLink>
-                      {model.tags.length > 0 && (
-                        <div className="wl-Help">{model.tags.join(', ')}</div>
-                      )}
-                    </th>
-                    <td data-label={trans.__('Framework')}>
-                      {model.framework}
-                    </td>
-                    <td data-label={trans.__('State')}>
-                      {model.published
-                        ? trans.__('Published')
-                        : trans.__('Draft')}
-                    </td>
-                    <td data-label={trans.__('Made by')}>{model.owner}</td>
-                    <td className="wl-Number" data-label={trans.__('When')}>
-                      {model.created === null
-                        ? ''
-                        : formatMoment(model.created, now, trans)}
-                    </td>
-                  </tr>
-                ))}
-              </Table>
-            </div>
-            <Pager page={page} more={slice.more} onPage={setPage} />
-          </>
-        )
-      }
-    </Reading>
+      empty={{
+        title: trans.__('No models yet'),
+        help: trans.__('Weights that a run saves appear here.')
+      }}
+    />
   );
 }
 

@@ -11,14 +11,14 @@ import {
 import { askedLabel } from './gpus';
 import { useNow } from './hooks';
 import { plainLines } from './logBuffer';
-import { ProgressBar } from './parts';
+import { Facts, ProgressBar } from './parts';
 import type { Failure, RunDetails } from './types';
 
 /** What happened, what happens, and the facts around it. */
 export function Overview({ run }: { readonly run: RunDetails }): JSX.Element {
   const { trans } = useServices();
   const now = useNow(run.state === 'running');
-  const facts: readonly (readonly [string, string])[] = [
+  const facts: readonly (readonly [string, React.ReactNode])[] = [
     [trans.__('State'), stateLabel(run.state, run.stopping, trans)],
     [trans.__('Queue'), run.queue],
     [trans.__('Project'), run.project],
@@ -32,25 +32,18 @@ export function Overview({ run }: { readonly run: RunDetails }): JSX.Element {
     [trans.__('Started'), run.started === null ? '' : formatTime(run.started)],
     [trans.__('Ended'), run.ended === null ? '' : formatTime(run.ended)],
     [trans.__('Duration'), runDuration(run, now)],
-    [trans.__('Tags'), run.tags.join(', ')]
+    [trans.__('Tags'), run.tags.join(', ')],
+    [
+      trans.__('Run id'),
+      <span key="id" className="wl-Code">
+        {run.id}
+      </span>
+    ]
   ];
   return (
     <div className="wl-Overview">
       <Status run={run} />
-      <dl className="wl-Facts">
-        {facts
-          .filter(([, value]) => value !== '')
-          .map(([label, value]) => (
-            <div key={label} className="wl-Facts-item">
-              <dt>{label}</dt>
-              <dd>{value}</dd>
-            </div>
-          ))}
-        <div className="wl-Facts-item">
-          <dt>{trans.__('Run id')}</dt>
-          <dd className="wl-Code">{run.id}</dd>
-        </div>
-      </dl>
+      <Facts facts={facts} />
     </div>
   );
 }

@@ -115,7 +115,7 @@ export function Table({
 export function Facts({
   facts
 }: {
-  readonly facts: readonly (readonly [string, string])[];
+  readonly facts: readonly (readonly [string, React.ReactNode])[];
 }): JSX.Element {
   return (
     <dl className="wl-Facts">
