@@ -22,6 +22,7 @@ def _of_labs(operation: str, role: str, folder: Path, dice: random.Random) -> Fi
             partial(site.crash, operation, role),
             partial(site.refresh, role),
             site.mend,
+            only_looks_on=role == "agent",
         )
         return _found(strike(target, points))
 

@@ -23,6 +23,8 @@ class Target:
     """Starts it anew: then it makes calls again that it makes but once."""
     mend: Callable[[], None]
     """Brings everything to rest after something has gone wrong."""
+    only_looks_on: bool = False
+    """It has no part in the operation: which calls it makes hangs on the time."""
 
 
 @dataclass
@@ -31,7 +33,8 @@ class Tally:
 
     `missed` are points that were not passed again. `fewer` are those of them that hang
     on the time: reports of nodes and of activity are committed at their own pace, so
-    an operation has now more commits, now fewer.
+    an operation has now more commits, now fewer; and a node's agent looks at its own
+    pace while the hub starts and ends labs.
     """
 
     points: int
@@ -49,7 +52,7 @@ class Tally:
             f"{max(self.seconds, default=0.0):.1f} s"
         )
         if self.fewer:
-            said += f", {len(self.fewer)} commits fewer than before"
+            said += f", {len(self.fewer)} not passed again"
         if self.left:
             said += f", {self.left} not struck"
         return said
@@ -58,7 +61,7 @@ class Tally:
         """Give all that is wrong; that nothing died is, too."""
         found = list(self.wrong)
         found += [f"not passed again in {TRIES} tries: {one}" for one in self.missed]
-        if self.points and not self.seconds:
+        if self.points > len(self.fewer) and not self.seconds:
             found.append(f"no program died at any of {self.points} points")
         return found
 
@@ -95,12 +98,13 @@ def shuffled(dice: random.Random, points: Sequence[str]) -> list[str]:
 
 def _strike(target: Target, point: str, tally: Tally) -> None:
     _, what, *_, number = point.split()
-    is_by_time = what == "commit" and number != "#1"
-    for tried in range(1 if is_by_time else TRIES):
+    is_further_commit = what == "commit" and number != "#1"
+    for tried in range(1 if is_further_commit else TRIES):
         if tried == 1:
             target.refresh()
         outcome = target.crash(point)
         if outcome.died:
             tally.seconds.append(outcome.seconds)
             return
-    (tally.fewer if is_by_time else tally.missed).append(point)
+    by_chance = is_further_commit or target.only_looks_on
+    (tally.fewer if by_chance else tally.missed).append(point)
