@@ -21,7 +21,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from waylab_tracking import faults, journal, log_text, openapi, services
+from waylab_tracking import faults, journal, log_text, moving, openapi, services
 from waylab_tracking.callers import PAGE, by_header, by_page
 from waylab_tracking.database import Database
 from waylab_tracking.entrances import Guard
@@ -35,6 +35,7 @@ from waylab_tracking.pages import Pages
 from waylab_tracking.pulse import Pulse
 from waylab_tracking.registry import ENDPOINTS, Call, admit, dispatch
 from waylab_tracking.settings import TrackingSettings
+from waylab_tracking.stores import open_store
 from waylab_tracking.strict import drop_extensions, refuse_extension
 from waylab_tracking.sweeper import Sweeper
 
@@ -301,13 +302,17 @@ class Server:
             settings.system_key_file,
             agents_get_tokens=settings.agents_get_tokens,
         )
-        self.database = Database(settings.state / "tracking.sqlite")
+        moving.refuse_left_behind(settings)
+        self.database = Database(settings.database)
         links = Links(settings)
         pulse = Pulse()
         self._api = Api(self.database, self.identity, links, pulse, settings)
         self._sweeper = Sweeper(self.database, pulse, settings)
         self._files = FileServer(
-            settings.state / "files", self.database, settings.files_quota_bytes
+            open_store(settings.files_store, settings.state / "files"),
+            settings.state / "incoming",
+            self.database,
+            settings.files_quota_bytes,
         )
         self._pages = Pages(settings, self.database, self.identity, links)
 

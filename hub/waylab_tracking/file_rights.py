@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import unquote
 
 import sqlalchemy as sa
@@ -16,6 +18,7 @@ from waylab_tracking.moment import now
 
 TASK_FOLDER = re.compile(r"\.([0-9a-f]{32})$")
 MIB = 1 << 20
+Noted = Mapping[str, Any]
 
 
 def may_read(db: sa.Connection, who: Principal, key: str) -> bool:
@@ -81,16 +84,27 @@ def require_room(who: Principal, used: int, size: int, quota: int) -> None:
     raise ApiError(507, 0, msg)
 
 
-def note(db: sa.Connection, who: Principal, key: str, size: int, quota: int) -> None:
-    """Note whose a file is, if it has room.
+def note(
+    db: sa.Connection, who: Principal, key: str, size: int, quota: int
+) -> Noted | None:
+    """Note whose a file is, if it has room; give what was noted of it before.
 
     Raises:
         ApiError: 507 over the quota.
     """
     require_room(who, used_bytes(db, who, key) if quota else 0, size, quota)
-    db.execute(files.delete().where(files.c.path == key))
+    found = db.execute(sa.select(files).where(files.c.path == key)).mappings().first()
+    before = None if found is None else {str(name): found[name] for name in found}
     row = {"path": key, "user": who.id, "size_bytes": size, "created": now()}
-    db.execute(files.insert().values(row))
+    put_back(db, key, row)
+    return before
+
+
+def put_back(db: sa.Connection, key: str, noted: Noted | None) -> None:
+    """Have of a file what `note` gave; None: nothing is kept."""
+    db.execute(files.delete().where(files.c.path == key))
+    if noted is not None:
+        db.execute(files.insert().values(noted))
 
 
 def _task_ids(key: str) -> list[str]:

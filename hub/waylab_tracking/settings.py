@@ -5,8 +5,10 @@ from __future__ import annotations
 from enum import StrEnum
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+POSTGRES = "postgresql+psycopg://"
 
 
 class OnLoss(StrEnum):
@@ -30,7 +32,7 @@ class TrackingSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="WAYLAB_TRACKING_", frozen=True)
 
-    state: Path = Field(description="Folder of the database and the files.")
+    state: Path = Field(description="Folder of the database, the files and the keys.")
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8008, ge=0, le=65535, description="Port to listen on.")
     prefix: str = Field(
@@ -52,6 +54,17 @@ class TrackingSettings(BaseSettings):
     strict: bool = Field(
         default=False,
         description="Whether every extension is off, as on an open ClearML Server.",
+    )
+    database_url: SecretStr = Field(
+        default=SecretStr(""),
+        description="Database in PostgreSQL, as "
+        "`postgresql+psycopg://user:password@host/database`; else a file in the state "
+        "folder.",
+    )
+    files_store: str = Field(
+        default="",
+        description="URL that fsspec knows, such as `s3://bucket/folder`, where files "
+        "are kept; else they are in the state folder.",
     )
     files_quota_bytes: int = Field(
         default=0,
@@ -104,3 +117,17 @@ class TrackingSettings(BaseSettings):
     oauth_name_claim: str = Field(
         default="name", description="Field of the user information with the name."
     )
+
+    @field_validator("database_url")
+    @classmethod
+    def _of_postgres(cls, url: SecretStr) -> SecretStr:
+        if url and not url.get_secret_value().startswith(POSTGRES):
+            # Not the value: it may have a password.
+            msg = f"it must be empty or begin with {POSTGRES}"
+            raise ValueError(msg)
+        return url
+
+    @property
+    def database(self) -> Path | str:
+        """Where the runs are: a file of SQLite, or the URL of a database."""
+        return self.database_url.get_secret_value() or self.state / "tracking.sqlite"
