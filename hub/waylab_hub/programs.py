@@ -159,6 +159,9 @@ def _tracking(blueprint: Blueprint) -> Program:
         "DATABASE_URL": blueprint.tracking_url,
         "FILES_STORE": blueprint.site.tracking.files or "",
         "FILES_QUOTA_BYTES": str(int(blueprint.site.tracking.files_quota_gib * GIB)),
+        "ARCHIVED_DAYS": str(blueprint.site.tracking.archived_days),
+        "LOGS_DAYS": str(blueprint.site.tracking.logs_days),
+        "IMAGES_DAYS": str(blueprint.site.tracking.images_days),
         "OAUTH_CLIENT_ID": TRACKING_CLIENT,
         "OAUTH_CLIENT_SECRET_FILE": str(state.secret_file("oauth-secret")),
         # Without a host: whatever name the browser knows the hub by stays in use.

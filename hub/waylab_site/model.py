@@ -33,6 +33,7 @@ Name = Annotated[
 ]
 Title = Annotated[str, StringConstraints(min_length=1, max_length=80)]
 Number = Annotated[float, Strict()]
+LONGEST_DAYS = 36_500
 
 
 def _is_absolute(text: str) -> str:
@@ -116,6 +117,9 @@ class Tracking(_Table):
     )
     files_quota_gib: Number = Field(default=0, ge=0)
     keys_days: Number = Field(default=30, gt=0)
+    archived_days: Number = Field(default=0, ge=0, le=LONGEST_DAYS)
+    logs_days: Number = Field(default=0, ge=0, le=LONGEST_DAYS)
+    images_days: Number = Field(default=0, ge=0, le=LONGEST_DAYS)
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -125,12 +129,14 @@ class Tracking(_Table):
                 "ClearML Server has places of its own"
             )
             raise ValueError(msg)
-        if self.files_quota_gib and self.api_url is not None:
-            msg = (
-                "files_quota_gib is of the embedded server: a ClearML Server has "
-                "limits of its own"
-            )
-            raise ValueError(msg)
+        limits = ("files_quota_gib", "archived_days", "logs_days", "images_days")
+        for name in limits if self.api_url is not None else ():
+            if getattr(self, name):
+                msg = (
+                    f"{name} is of the embedded server: a ClearML Server has limits of "
+                    "its own"
+                )
+                raise ValueError(msg)
         if (
             len({url is None for url in (self.api_url, self.web_url, self.files_url)})
             > 1

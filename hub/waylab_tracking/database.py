@@ -18,6 +18,8 @@ from waylab_tracking import dialects
 from waylab_tracking.dialects import KEY, TEXT
 
 T = TypeVar("T")
+READERS = 3
+"""Python runs one thread at a time: more would only take turns."""
 metadata = sa.MetaData()
 
 users = sa.Table(
@@ -277,10 +279,12 @@ reports = sa.Table(
 
 
 class Database:
-    """SQLite or PostgreSQL behind one thread: its writers never wait for each other.
+    """SQLite or PostgreSQL: one thread writes, some others only read.
 
-    What was answered to was committed. In SQLite (WAL mode, synchronous=NORMAL) a
-    killed process loses nothing; a power cut may lose the last moments.
+    Writers never wait for each other, and readers wait for no writer. What was answered
+    to was committed, and every reading that begins afterwards sees it. In SQLite (WAL
+    mode, synchronous=NORMAL) a killed process loses nothing; a power cut may lose the
+    last moments.
     """
 
     def __init__(self, place: Path | str) -> None:
@@ -291,7 +295,9 @@ class Database:
             sqlalchemy.exc.DatabaseError: it cannot be used.
         """
         self._engine = dialects.open_engine(place)
+        self._reading = dialects.open_readers(place, READERS)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="database")
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
         try:
             self._thread.submit(self._migrate).result()
         except BaseException:
@@ -302,6 +308,14 @@ class Database:
         """Do some work in one transaction; an exception undoes it."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._thread, self.do, work)
+
+    async def read(self, work: Callable[[sa.Connection], T]) -> T:
+        """Do some work that only reads, of what there is as it begins.
+
+        It waits for no writer, nor for other readers as long as these are few.
+        """
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._readers, self._look, work)
 
     def do(self, work: Callable[[sa.Connection], T]) -> T:
         """Do some work in one transaction, in this thread: where no other uses it."""
@@ -316,9 +330,18 @@ class Database:
                 raise
 
     def close(self) -> None:
-        """Finish what was begun and close the connection."""
-        self._thread.shutdown()
-        self._engine.dispose()
+        """Finish what was begun and close the connections."""
+        for threads in (self._readers, self._thread):
+            threads.shutdown()
+        for engine in (self._reading, self._engine):
+            engine.dispose()
+
+    def _look(self, work: Callable[[sa.Connection], T]) -> T:
+        with self._reading.connect() as connection:
+            # What it remembers may have been changed by the writer since.
+            connection.info.clear()
+            with connection.begin():
+                return work(connection)
 
     def _migrate(self) -> None:
         # alembic costs 0.2 s of imports.

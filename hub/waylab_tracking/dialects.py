@@ -52,12 +52,32 @@ def open_engine(place: Path | str) -> sa.Engine:
     """
     if isinstance(place, Path):
         return _sqlite(place)
-    try:
-        return _postgres(place)
-    except (sa.exc.ArgumentError, ImportError) as error:
-        # Not the URL: it may have a password.
-        msg = f"{error} (PostgreSQL needs waylab[postgres])"
-        raise ValueError(msg) from None
+    engine = _of_url(place, 1)
+    event.listen(engine, "connect", _take)
+    return engine
+
+
+def open_readers(place: Path | str, count: int) -> sa.Engine:
+    """Give what makes so many connections beside that of `open_engine`.
+
+    They can change nothing, and see in one transaction the database of one moment.
+
+    Raises:
+        ValueError: as `open_engine`.
+    """
+    if isinstance(place, Path):
+        engine = sa.create_engine(
+            f"sqlite:///{place}",
+            pool_size=count,
+            max_overflow=0,
+            connect_args={"check_same_thread": False},
+        )
+        event.listen(engine, "connect", _prepare_reader)
+        event.listen(engine, "begin", _begin)
+        return engine
+    return _of_url(place, count).execution_options(
+        isolation_level="REPEATABLE READ", postgresql_readonly=True
+    )
 
 
 def settle(connection: sa.Connection, metadata: sa.MetaData) -> None:
@@ -134,10 +154,32 @@ def _prepare(connection: Any, _record: object) -> None:
     cursor.close()
 
 
-def _postgres(url: str) -> sa.Engine:
+def _prepare_reader(connection: Any, record: object) -> None:
+    _prepare(connection, record)
+    # The driver begins nothing of itself before a SELECT: `_begin` does.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA query_only=ON")
+    cursor.close()
+
+
+def _begin(connection: sa.Connection) -> None:
+    connection.exec_driver_sql("BEGIN")
+
+
+def _of_url(url: str, count: int) -> sa.Engine:
+    try:
+        return _postgres(url, count)
+    except (sa.exc.ArgumentError, ImportError) as error:
+        # Not the URL: it may have a password.
+        msg = f"{error} (PostgreSQL needs waylab[postgres])"
+        raise ValueError(msg) from None
+
+
+def _postgres(url: str, count: int) -> sa.Engine:
     engine = sa.create_engine(
         url,
-        pool_size=1,
+        pool_size=count,
         max_overflow=0,
         json_serializer=_json,
         connect_args={
@@ -151,7 +193,6 @@ def _postgres(url: str) -> sa.Engine:
             "tcp_user_timeout": 30_000,
         },
     )
-    event.listen(engine, "connect", _take)
     event.listen(engine, "before_cursor_execute", _without_nul, retval=True)
     return engine
 

@@ -73,7 +73,7 @@ class Guard:
     ) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:
             try:
-                request.state.who = await self._database.run(
+                request.state.who = await self._database.read(
                     lambda db: self._admit(db, request, needs)
                 )
             except sa.exc.DBAPIError as error:

@@ -14,6 +14,7 @@ import asyncio
 import errno
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote_to_bytes
 from weakref import WeakValueDictionary
@@ -106,6 +107,22 @@ class FileServer:
             Route("/files/{path:path}", _answering(self._delete), methods=["DELETE"]),
         ]
 
+    async def discard(self, key: str) -> None:
+        """Delete a file that is nobody's any more, if it still is.
+
+        Raises:
+            ApiError: the store does not answer.
+            OSError: the disk refuses.
+        """
+        async with self._change(key):
+            if not await self._database.read(
+                lambda db: file_rights.is_abandoned(db, key)
+            ):
+                return
+            with suppress(FileNotFoundError):
+                await run_in_threadpool(self._store.delete, key)
+            await self._database.run(lambda db: file_rights.put_back(db, key, None))
+
     async def _ping(self, _: Request) -> Response:
         return JSONResponse({})
 
@@ -140,7 +157,7 @@ class FileServer:
             file_rights.check_write(db, who, key)
             return file_rights.used_bytes(db, who, key) if quota else 0
 
-        used = await self._database.run(work)
+        used = await self._database.read(work)
 
         def meter(size: int) -> None:
             file_rights.require_room(who, used, size, quota)
@@ -152,7 +169,7 @@ class FileServer:
     async def _download(self, request: Request) -> Response:
         key, stored = await run_in_threadpool(self._find, request)
         who = caller(request)
-        if not await self._database.run(lambda db: file_rights.may_read(db, who, key)):
+        if not await self._database.read(lambda db: file_rights.may_read(db, who, key)):
             raise ApiError(404, 0, f"No such file: {key}")
         path = PurePosixPath(key)
         kind = SHOWN.get(path.suffix.lower())

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 POSTGRES = "postgresql+psycopg://"
+LONGEST_DAYS = 36_500.0
 
 
 class OnLoss(StrEnum):
@@ -25,6 +26,16 @@ class LossRule(BaseModel):
 
     action: OnLoss = OnLoss.FAIL
     requeues: int = Field(default=2, ge=0)
+
+
+class Retention(BaseModel):
+    """After how many days without a change what goes of runs; 0: never."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    archived_days: float = Field(default=0.0, ge=0, le=LONGEST_DAYS)
+    logs_days: float = Field(default=0.0, ge=0, le=LONGEST_DAYS)
+    images_days: float = Field(default=0.0, ge=0, le=LONGEST_DAYS)
 
 
 class TrackingSettings(BaseSettings):
@@ -70,6 +81,25 @@ class TrackingSettings(BaseSettings):
         default=0,
         ge=0,
         description="Bytes of files that each user may keep here; 0 for no limit.",
+    )
+    archived_days: float = Field(
+        default=0.0,
+        ge=0,
+        le=LONGEST_DAYS,
+        description="Archived runs that nothing was changed of for so many days are "
+        "deleted with their files; 0 for never.",
+    )
+    logs_days: float = Field(
+        default=0.0,
+        ge=0,
+        le=LONGEST_DAYS,
+        description="The same for the console lines of runs that are over.",
+    )
+    images_days: float = Field(
+        default=0.0,
+        ge=0,
+        le=LONGEST_DAYS,
+        description="The same for their debug images.",
     )
     record: Path | None = Field(
         default=None,
@@ -126,6 +156,17 @@ class TrackingSettings(BaseSettings):
             msg = f"it must be empty or begin with {POSTGRES}"
             raise ValueError(msg)
         return url
+
+    @property
+    def retention(self) -> Retention:
+        """What is kept of old runs; an open server keeps everything."""
+        if self.strict:
+            return Retention()
+        return Retention(
+            archived_days=self.archived_days,
+            logs_days=self.logs_days,
+            images_days=self.images_days,
+        )
 
     @property
     def database(self) -> Path | str:
