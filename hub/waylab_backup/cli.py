@@ -15,6 +15,7 @@ import typer
 
 if TYPE_CHECKING:
     from waylab_backup.manifest import Manifest
+    from waylab_site.model import Site
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -37,13 +38,15 @@ def backup(
 
     with _failing(as_json), _for_its_owner_alone():
         state = State.existing(default_root(os.environ))
+        site = _site(state.site_file)
         manifest = make(
             state.root,
             folder.absolute(),
             datetime.now(UTC),
-            urls=_urls(),
+            urls=_urls(site),
             with_secrets=not without_secrets,
             link=not copy,
+            elsewhere=(site.tracking.files if site else None) or "",
             say=_say,
         )
     _show(manifest, folder, as_json, "Backed up to")
@@ -64,10 +67,8 @@ def restore(
         if check:
             manifest = restoring.verify(folder.absolute())
         else:
-            root = default_root(os.environ)
-            manifest = restoring.restore(
-                folder.absolute(), root, urls=_urls(), say=_say
-            )
+            root, urls = default_root(os.environ), _urls(_site(folder / "waylab.toml"))
+            manifest = restoring.restore(folder.absolute(), root, urls=urls, say=_say)
     _show(manifest, folder, as_json, "Checked" if check else "Restored")
 
 
@@ -81,10 +82,24 @@ def _for_its_owner_alone() -> Iterator[None]:
         os.umask(mask)
 
 
-def _urls() -> dict[str, str]:
+def _urls(site: Site | None) -> dict[str, str]:
     from waylab_hub.settings import Environment  # noqa: PLC0415
 
-    return Environment.read().databases()
+    return Environment.read().databases(site)
+
+
+def _site(path: Path) -> Site | None:
+    from waylab_site.errors import SiteError  # noqa: PLC0415
+    from waylab_site.inventory import this_machine  # noqa: PLC0415
+    from waylab_site.loading import load  # noqa: PLC0415
+
+    if not path.exists():
+        return None
+    try:
+        return load(path, this_machine())
+    except SiteError as error:
+        _say(f"Whether the site keeps runs or files elsewhere is not known. {error}")
+        return None
 
 
 def _say(line: str) -> None:
@@ -103,6 +118,11 @@ def _show(manifest: Manifest, folder: Path, as_json: bool, verb: str) -> None:
     )
     for inner in manifest.gone:
         typer.echo(f"Deleted while it was made: {inner}")
+    if manifest.elsewhere:
+        typer.echo(
+            f"Not in it: the files in {manifest.elsewhere}. It needs them there, as "
+            "they were then."
+        )
     if not manifest.with_secrets:
         typer.echo("Without secrets: they are made anew at the first start.")
 

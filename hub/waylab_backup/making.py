@@ -31,6 +31,7 @@ def make(  # noqa: PLR0913 - what a backup is of, and how it is to be.
     urls: Mapping[str, str],
     with_secrets: bool = True,
     link: bool = True,
+    elsewhere: str = "",
     say: Say,
 ) -> Manifest:
     """Copy a site's state into a new folder, whatever is written meanwhile.
@@ -38,7 +39,8 @@ def make(  # noqa: PLR0913 - what a backup is of, and how it is to be.
     Databases come first, each as it was at one moment: files that they speak of are
     there when those are copied, unless they were deleted in between, which the
     manifest tells. `urls` are databases in PostgreSQL by name. With `link`, files
-    that never change are linked where the folder is on the same disk.
+    that never change are linked where the folder is on the same disk. `elsewhere` is
+    the store that has users' files instead of the state folder, for the manifest.
 
     Raises:
         BackupError: the folder is not new, or is in the state folder.
@@ -75,6 +77,7 @@ def make(  # noqa: PLR0913 - what a backup is of, and how it is to be.
             with_secrets=with_secrets,
             entries=entries,
             gone=sorted(gone),
+            elsewhere=elsewhere,
         )
         # What is called a backup is on the disk.
         os.sync()

@@ -77,6 +77,8 @@ class Manifest(BaseModel):
     entries: tuple[Entry, ...]
     gone: tuple[str, ...]
     """Files that were seen, and deleted before they were copied."""
+    elsewhere: str = ""
+    """The store of the users' files where that is not the state folder."""
     digest: str
     """SHA-256 of the entries: none was added, changed or taken out."""
 
@@ -128,6 +130,7 @@ def made(  # noqa: PLR0913 - the fields of a manifest.
     with_secrets: bool,
     entries: Sequence[Entry],
     gone: Sequence[str],
+    elsewhere: str = "",
 ) -> Manifest:
     """Give the manifest of what was copied."""
     ordered = tuple(sorted(entries, key=lambda entry: entry.path))
@@ -138,6 +141,7 @@ def made(  # noqa: PLR0913 - the fields of a manifest.
         with_secrets=with_secrets,
         entries=ordered,
         gone=tuple(gone),
+        elsewhere=elsewhere,
         digest=digest_of(ordered),
     )
 

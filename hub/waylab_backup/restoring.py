@@ -14,6 +14,11 @@ from waylab_backup.making import dump_path
 from waylab_backup.manifest import Entry, Kind, Manifest, hash_of
 from waylab_site.lock import Lock
 
+VARIABLES = {
+    "ledger": "WAYLAB_LEDGER_URL",
+    "tracking": "WAYLAB_TRACKING_DATABASE_URL",
+}
+
 Say = Callable[[str], None]
 
 
@@ -97,15 +102,13 @@ def _refuse_databases(manifest: Manifest, urls: Mapping[str, str]) -> None:
     dumped = {Path(entry.path).stem for entry in manifest.of(Kind.POSTGRES)}
     for name in sorted(dumped - set(urls)):
         msg = (
-            f"The backup's {name} is of PostgreSQL: set WAYLAB_{name.upper()}_URL to "
-            "an empty database."
+            f"The backup's {name} is of PostgreSQL: set "
+            f"{VARIABLES.get(name, 'its variable')} to an empty "
+            "database."
         )
         raise BackupError(msg)
     for name in sorted(set(urls) - dumped):
-        msg = (
-            f"The backup's {name} is no dump of PostgreSQL: unset "
-            f"WAYLAB_{name.upper()}_URL."
-        )
+        msg = f"The backup's {name} is no dump of PostgreSQL: unset {VARIABLES[name]}."
         raise BackupError(msg)
     for name, url in urls.items():
         postgres.refuse_filled(name, url)

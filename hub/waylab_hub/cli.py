@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Name = Annotated[str, typer.Argument(help="The user's name.")]
+Days = Annotated[
+    float | None,
+    typer.Option(min=0, help="As the key of that name in [tracking]; 0 for never."),
+]
 FromStdin = Annotated[
     bool, typer.Option("--password-stdin", help="Read the password from stdin.")
 ]
@@ -106,6 +110,37 @@ def doctor(as_json: AsJson = False) -> None:
             typer.echo(f"{check.verdict.value:8} {check.name}: {check.text}")
     if any(check.verdict is Verdict.BAD for check in checks):
         raise typer.Exit(1)
+
+
+def expired(
+    archived_days: Days = None,
+    logs_days: Days = None,
+    images_days: Days = None,
+    limit: Annotated[
+        int, typer.Option(min=1, max=1000, help="Show so many, the oldest first.")
+    ] = 100,
+    as_json: AsJson = False,
+) -> None:
+    """Show what the site's rules, or other ones, remove of old runs; remove nothing."""
+    rules = {
+        "archived_days": archived_days,
+        "logs_days": logs_days,
+        "images_days": images_days,
+    }
+    with _failing(as_json):
+        found = asyncio.run(_expired({**rules, "limit": limit}))
+    if as_json:
+        typer.echo(json.dumps(found, indent=2))
+        return
+    for one in found["runs"]:
+        size = f"{one['size_bytes'] / 1e6:.1f} MB"
+        kept = f"; kept by the model {one['kept_by']}" if one["kept_by"] else ""
+        typer.echo(
+            f"{one['task']} {one['part']:6} {size:>12} since {one['last_update'][:10]} "
+            f"{one['user']}: {one['name']}{kept}"
+        )
+    said = ", ".join(f"{name} = {days:g}" for name, days in found["rules"].items())
+    typer.echo(f"{found['total']} in all, by {said} (0: never).")
 
 
 @users.command("list")
@@ -200,6 +235,15 @@ async def _make_known(store: Users, user: User) -> None:
             await ensure_users(tracking, store)
         except SpawnerError as error:
             typer.echo(f"{user.name} is added. {error}", err=True)
+
+
+async def _expired(rules: dict[str, object]) -> dict[str, Any]:
+    tracking = _tracking()
+    if tracking is None:
+        msg = "The embedded tracking server does not run here: start it by `make up`."
+        raise UserError(msg)
+    async with tracking:
+        return dict(await tracking.call("waylab.get_expired", rules))
 
 
 async def _follow_removals(store: Users) -> bool:

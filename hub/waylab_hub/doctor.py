@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -15,8 +16,10 @@ import httpx
 from waylab_hub import control, ports
 from waylab_hub.checks import Check, Verdict
 from waylab_hub.engine_checks import engine_checks
-from waylab_hub.errors import ControlError, StartError
+from waylab_hub.errors import ControlError, HubError, StartError
+from waylab_hub.files_store import store_environment, store_problem
 from waylab_hub.places import proxy_command, templates_root
+from waylab_hub.preparation import base_environment
 from waylab_hub.programs import BOARD, TRACKING, board_url, tracking_url
 from waylab_hub.reachable import check_reachable
 from waylab_hub.server_checks import server_checks
@@ -51,13 +54,14 @@ def examine(root: Path, environment: Environment) -> Iterator[Check]:
     yield _accounts(state, environment)
     yield from engine_checks(state)
     yield from _clearml(state)
+    yield from _store(state)
     yield from _running(state, environment)
 
 
 def _guarded(name: str, look: Callable[[], str]) -> Check:
     try:
         return Check(name, Verdict.OK, look())
-    except (SiteError, StartError) as error:
+    except (SiteError, HubError) as error:
         return Check(name, Verdict.BAD, str(error))
 
 
@@ -160,6 +164,31 @@ def _clearml(state: State) -> Iterator[Check]:
         yield Check("ClearML", Verdict.BAD, text)
         return
     yield from server_checks(tracking, pair)
+
+
+def _store(state: State) -> Iterator[Check]:
+    """Look at the store of the files that the site names, if it names one."""
+    try:
+        url = load(state.site_file, this_machine()).tracking.files
+    except SiteError:
+        return  # The site's own check says so.
+    if url is None:
+        return
+
+    def look() -> str:
+        # What runs has the keys; this shell need not have them.
+        if state.lock("supervisor").is_held():
+            socket, question = state.supervisor_socket, {"verb": "store"}
+            answer = control.ask(socket, question, timeout_seconds=60.0)
+            problem = str(answer["problem"])
+        else:
+            given = base_environment(os.environ) | store_environment(os.environ)
+            problem = store_problem(url, given)
+        if problem:
+            raise StartError(problem)
+        return f"{url} takes, gives and deletes files"
+
+    yield _guarded("files' store", look)
 
 
 def _accounts(state: State, environment: Environment) -> Check:

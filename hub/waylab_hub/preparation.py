@@ -75,7 +75,7 @@ def prepare(
         SiteFileError: the site's declaration is wrong.
         StateError: the state folder cannot be used.
     """
-    environment.ledger_database()
+    environment.databases()
     inventory = this_machine()
     templates = templates_root(environment.templates_root)
     proxy = proxy_command(environment.proxy_command)

@@ -57,8 +57,12 @@ class Blueprint:
     templates: Path
     proxy_command: tuple[str, ...]
     base_environment: Mapping[str, str] = field(repr=False)
+    store_environment: Mapping[str, str] = field(repr=False, default_factory=dict)
+    """How the tracking server reaches the store of the files; for it alone."""
     ledger_url: str = field(default="", repr=False)
     """The ledger's database; empty for a file in the state folder."""
+    tracking_url: str = field(default="", repr=False)
+    """The same of the runs."""
     shared_notice: str = ""
     """What every page says where labs and jobs share an account."""
 
@@ -152,7 +156,12 @@ def _tracking(blueprint: Blueprint) -> Program:
         "SYSTEM_KEY_FILE": str(state.secrets / SYSTEM_KEYS),
         "AGENTS_GET_TOKENS": "false",
         "ON_LOST": json.dumps(_loss_rules(blueprint.site)),
+        "DATABASE_URL": blueprint.tracking_url,
+        "FILES_STORE": blueprint.site.tracking.files or "",
         "FILES_QUOTA_BYTES": str(int(blueprint.site.tracking.files_quota_gib * GIB)),
+        "ARCHIVED_DAYS": str(blueprint.site.tracking.archived_days),
+        "LOGS_DAYS": str(blueprint.site.tracking.logs_days),
+        "IMAGES_DAYS": str(blueprint.site.tracking.images_days),
         "OAUTH_CLIENT_ID": TRACKING_CLIENT,
         "OAUTH_CLIENT_SECRET_FILE": str(state.secret_file("oauth-secret")),
         # Without a host: whatever name the browser knows the hub by stays in use.
@@ -166,7 +175,11 @@ def _tracking(blueprint: Blueprint) -> Program:
     return Program(
         name=TRACKING,
         argv=(sys.executable, "-m", "waylab_tracking"),
-        environment={**blueprint.base_environment, **prefixed},
+        environment={
+            **blueprint.base_environment,
+            **(blueprint.store_environment if blueprint.site.tracking.files else {}),
+            **prefixed,
+        },
         folder=state.tracking,
         log=state.log(TRACKING),
     )

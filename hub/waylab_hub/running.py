@@ -16,6 +16,7 @@ from waylab_hub.agents import agents_here
 from waylab_hub.assemble import SUPERVISOR
 from waylab_hub.engines import drop_address, hold_address
 from waylab_hub.errors import ControlError, HubError
+from waylab_hub.files_store import store_environment, store_problem
 from waylab_hub.hub_api import HubApi
 from waylab_hub.lab_containers import end_containers
 from waylab_hub.preparation import Prepared, base_environment, write_hub_settings
@@ -139,6 +140,9 @@ class Running:
 
     async def _start(self) -> None:
         state, supervisor = self._prepared.state, self._supervisor
+        if problem := await self._store_problem():
+            # All else works without it.
+            self._say(problem)
         await self._start_engines()
         for node in self._agents.values():
             await asyncio.to_thread(ensure_node_token, state, node)
@@ -156,6 +160,13 @@ class Running:
         for name in supervisor.names:
             await supervisor.wait_ready(name)
         self._follow = asyncio.create_task(self._follow_removals())
+
+    async def _store_problem(self) -> str:
+        url = self._site().tracking.files
+        if url is None:
+            return ""
+        environment = base_environment(os.environ) | store_environment(os.environ)
+        return await asyncio.to_thread(store_problem, url, environment)
 
     async def _start_engines(self) -> None:
         if not self._simulated:
@@ -267,7 +278,9 @@ class Running:
             return self._status()
         if verb == "restart":
             return await self._restart(str(question.get("program", "")))
-        msg = f"The verb {verb!r} is unknown: status or restart."
+        if verb == "store":
+            return {"problem": await self._store_problem()}
+        msg = f"The verb {verb!r} is unknown: status, restart or store."
         raise ControlError(msg)
 
     def _status(self) -> dict[str, Any]:
@@ -310,7 +323,9 @@ class Running:
                 templates=prepared.templates,
                 proxy_command=prepared.proxy,
                 base_environment=base_environment(os.environ),
+                store_environment=store_environment(os.environ),
                 ledger_url=prepared.environment.ledger_database(),
+                tracking_url=prepared.environment.tracking_database(site),
                 shared_notice=settings.shared_notice,
             )
         )

@@ -27,6 +27,8 @@ class Environment(BaseSettings):
     """`WAYLAB_ADMIN_PASSWORD`: the first admin's password at the first start."""
     ledger_url: SecretStr | None = None
     """`WAYLAB_LEDGER_URL`: a PostgreSQL database in place of the ledger's file."""
+    tracking_database_url: SecretStr | None = None
+    """`WAYLAB_TRACKING_DATABASE_URL`: the same in place of the file of the runs."""
     proxy_command: Path | None = None
     """`WAYLAB_PROXY_COMMAND`: configurable-http-proxy, if it is not beside Python."""
     templates_root: Path | None = None
@@ -57,23 +59,41 @@ class Environment(BaseSettings):
             StartError: it is no URL of PostgreSQL. The text does not show it, as a
                 password may be in it.
         """
-        url = self.ledger_url.get_secret_value() if self.ledger_url else ""
-        if url and not url.startswith(_POSTGRES):
-            msg = (
-                "WAYLAB_LEDGER_URL is no address of a PostgreSQL database: write "
-                f"{_POSTGRES}user:password@host/database, or leave it out for a file."
-            )
-            raise StartError(msg)
-        return url
+        return _database("WAYLAB_LEDGER_URL", self.ledger_url)
 
-    def databases(self) -> dict[str, str]:
+    def tracking_database(self, site: Site | None = None) -> str:
+        """Give the URL of the runs' database; empty for a file of the state folder.
+
+        Without one in the environment it is the site's, if that is known.
+
+        Raises:
+            StartError: as `ledger_database`.
+        """
+        url = _database("WAYLAB_TRACKING_DATABASE_URL", self.tracking_database_url)
+        return url or (site.tracking.database if site else None) or ""
+
+    def databases(self, site: Site | None = None) -> dict[str, str]:
         """Give the URLs of what is in PostgreSQL instead of files, by name.
 
         Raises:
             StartError: one is no URL of PostgreSQL.
         """
-        named = {"ledger": self.ledger_database()}
+        named = {
+            "ledger": self.ledger_database(),
+            "tracking": self.tracking_database(site),
+        }
         return {name: url for name, url in named.items() if url}
+
+
+def _database(variable: str, given: SecretStr | None) -> str:
+    url = given.get_secret_value() if given else ""
+    if url and not url.startswith(_POSTGRES):
+        msg = (
+            f"{variable} is no address of a PostgreSQL database: write "
+            f"{_POSTGRES}user:password@host/database, or leave it out for a file."
+        )
+        raise StartError(msg)
+    return url
 
 
 SHARED_NOTICE = (

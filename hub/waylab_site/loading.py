@@ -20,8 +20,12 @@ from waylab_site.positions import Path as TomlPath
 from waylab_site.positions import line_of
 from waylab_site.rules import Problem, problems
 
+_PASSWORD = re.compile("//[^/@]*@|password=")
 _PATTERNS = {
     "address": "a host name or address",
+    "files": "a URL such as 's3://bucket/folder', without keys",
+    "database": "a URL such as 'postgresql+psycopg://waylab@host/runs', "
+    "without a password (the environment's WAYLAB_TRACKING_DATABASE_URL takes one)",
     "engine": "an address that begins with unix://, tcp:// or ssh://",
     "mig_profile": "the name of a MIG profile, as '1g.10gb'",
     "reference": "an image's reference, as 'waylab/vision:1'",
@@ -147,7 +151,8 @@ def _explain(path: TomlPath, details: list[ErrorDetails]) -> Problem:
         kind = {1: f"the table [[{key}]]"}.get(len(path), f"the key {key!r}")
         return Problem(path, f"{kind} is missing", "Add it.")
     value = detail["input"]
-    shown = f" (it is {value!r})" if isinstance(value, str | int | float) else ""
+    is_told = isinstance(value, str | int | float) and not _PASSWORD.search(str(value))
+    shown = f" (it is {value!r})" if is_told else ""
     wanted = " or ".join(dict.fromkeys(_wanted(path, detail) for detail in details))
     return Problem(path, f"{key} is not what it must be{shown}", f"Make it {wanted}.")
 

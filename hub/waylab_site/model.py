@@ -33,6 +33,7 @@ Name = Annotated[
 ]
 Title = Annotated[str, StringConstraints(min_length=1, max_length=80)]
 Number = Annotated[float, Strict()]
+LONGEST_DAYS = 36_500
 
 
 def _is_absolute(text: str) -> str:
@@ -45,10 +46,24 @@ def _is_absolute(text: str) -> str:
 AbsolutePath = Annotated[
     str, StringConstraints(max_length=400), AfterValidator(_is_absolute)
 ]
+
+
+def _has_no_password(url: str) -> str:
+    if "password=" in url.lower():
+        msg = "write it without a password: WAYLAB_TRACKING_DATABASE_URL takes one"
+        raise ValueError(msg)
+    return url
+
+
 REFERENCE = (
     r"^[a-z0-9][a-z0-9._:/-]*[a-z0-9](:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?"
     r"(@sha256:[0-9a-f]{64})?$"
 )
+DATABASE = (
+    r"^postgresql\+psycopg://([^\s:/?#@]+@)?[^\s/?#@]*/[A-Za-z0-9_.-]+"
+    r"(\?[^\s#@]*)?$"
+)
+STORE = r"^[a-z][a-z0-9+]*://[^\s?#@]+$"
 Text = Annotated[str, StringConstraints(max_length=400)]
 ServerUrl = Annotated[
     str,
@@ -89,17 +104,39 @@ class Tracking(_Table):
     api_url: ServerUrl | None = None
     web_url: ServerUrl | None = None
     files_url: ServerUrl | None = None
+    database: (
+        Annotated[
+            str,
+            StringConstraints(pattern=DATABASE, max_length=400),
+            AfterValidator(_has_no_password),
+        ]
+        | None
+    ) = None
+    files: Annotated[str, StringConstraints(pattern=STORE, max_length=400)] | None = (
+        None
+    )
     files_quota_gib: Number = Field(default=0, ge=0)
     keys_days: Number = Field(default=30, gt=0)
+    archived_days: Number = Field(default=0, ge=0, le=LONGEST_DAYS)
+    logs_days: Number = Field(default=0, ge=0, le=LONGEST_DAYS)
+    images_days: Number = Field(default=0, ge=0, le=LONGEST_DAYS)
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
-        if self.files_quota_gib and self.api_url is not None:
+        if (self.files or self.database) and self.api_url is not None:
             msg = (
-                "files_quota_gib is of the embedded server: a ClearML Server has "
-                "limits of its own"
+                f"{'files' if self.files else 'database'} is of the embedded server: a "
+                "ClearML Server has places of its own"
             )
             raise ValueError(msg)
+        limits = ("files_quota_gib", "archived_days", "logs_days", "images_days")
+        for name in limits if self.api_url is not None else ():
+            if getattr(self, name):
+                msg = (
+                    f"{name} is of the embedded server: a ClearML Server has limits of "
+                    "its own"
+                )
+                raise ValueError(msg)
         if (
             len({url is None for url in (self.api_url, self.web_url, self.files_url)})
             > 1

@@ -271,6 +271,7 @@ _TABLE: tuple[tuple[str, frozenset[Role], tuple[Need, ...], str], ...] = (
         "get_current_user get_all get_all_ex get_by_id get_preferences get_vaults",
     ),
     ("waylab", SYSTEM_ONLY, NOTHING, "ensure_user remove_user end_keys"),
+    ("waylab", ADMINS, NOTHING, "get_expired"),
     ("waylab", AGENTS, (OWN_TASK,), "job_token"),
     ("waylab", PEOPLE, (PROJECTS,), "get_sharing"),
     ("waylab", PEOPLE, (OWN_PROJECT,), "share_project"),

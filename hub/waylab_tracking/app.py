@@ -21,7 +21,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from waylab_tracking import faults, journal, log_text, openapi, services
+from waylab_tracking import faults, journal, log_text, moving, openapi, services
 from waylab_tracking.callers import PAGE, by_header, by_page
 from waylab_tracking.database import Database
 from waylab_tracking.entrances import Guard
@@ -29,14 +29,18 @@ from waylab_tracking.errors import ApiError, validation
 from waylab_tracking.fencing import Origin
 from waylab_tracking.files import FileServer
 from waylab_tracking.identity import Identity, Principal
+from waylab_tracking.keeper import Keeper
 from waylab_tracking.links import Links
 from waylab_tracking.moment import new_id
 from waylab_tracking.pages import Pages
 from waylab_tracking.pulse import Pulse
+from waylab_tracking.reading import only_reads
 from waylab_tracking.registry import ENDPOINTS, Call, admit, dispatch
 from waylab_tracking.settings import TrackingSettings
+from waylab_tracking.stores import open_store
 from waylab_tracking.strict import drop_extensions, refuse_extension
 from waylab_tracking.sweeper import Sweeper
+from waylab_tracking.thinned import Thinned
 
 logger = logging.getLogger(__name__)
 
@@ -84,6 +88,8 @@ class Api:
         self._identity = identity
         self._links = links
         self._pulse = pulse
+        self._thinned = Thinned()
+        self._retention = settings.retention
 
     async def answer(self, request: Request) -> Response:
         """Answer one call in ClearML's envelope."""
@@ -139,7 +145,7 @@ class Api:
 
         async def portions() -> AsyncIterator[bytes]:
             after: int | None = None
-            while rows := await self._database.run(partial(read, after)):
+            while rows := await self._database.read(partial(read, after)):
                 after = rows[-1][1]
                 text = "".join(log_text.written(rows, wanted["kind"], wanted["form"]))
                 yield self._links.outward(text.encode("utf-8", "replace"), request)
@@ -171,9 +177,18 @@ class Api:
 
         def work(db: sa.Connection) -> dict[str, Any]:
             call = Call(db, who, body, self._identity, lines, digest, address)
-            heard = replace(call, origin=origin, pulse=self._pulse, rules=self._rules)
+            heard = replace(
+                call,
+                origin=origin,
+                pulse=self._pulse,
+                rules=self._rules,
+                thinned=self._thinned,
+                retention=self._retention,
+            )
             return dispatch(name, heard)
 
+        if only_reads(name):
+            return await self._database.read(work)
         return await self._database.run(work)
 
     async def _caller(self, request: Request, name: str) -> Principal:
@@ -188,7 +203,7 @@ class Api:
             return who
 
         try:
-            return await self._database.run(work)
+            return await self._database.read(work)
         except ApiError:
             # A client that still sends would not hear the refusal.
             await _discard(request)
@@ -301,13 +316,20 @@ class Server:
             settings.system_key_file,
             agents_get_tokens=settings.agents_get_tokens,
         )
-        self.database = Database(settings.state / "tracking.sqlite")
+        moving.refuse_left_behind(settings)
+        self.database = Database(settings.database)
         links = Links(settings)
         pulse = Pulse()
         self._api = Api(self.database, self.identity, links, pulse, settings)
         self._sweeper = Sweeper(self.database, pulse, settings)
         self._files = FileServer(
-            settings.state / "files", self.database, settings.files_quota_bytes
+            open_store(settings.files_store, settings.state / "files"),
+            settings.state / "incoming",
+            self.database,
+            settings.files_quota_bytes,
+        )
+        self._keeper = Keeper(
+            self.database, self._files, self.identity, settings.retention
         )
         self._pages = Pages(settings, self.database, self.identity, links)
 
@@ -343,9 +365,12 @@ class Server:
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
         await self.database.run(services.queues.create_built_in)
-        sweeping = asyncio.create_task(self._sweeper.run())
+        rounds = [
+            asyncio.create_task(one.run()) for one in (self._sweeper, self._keeper)
+        ]
         try:
             yield
         finally:
-            sweeping.cancel()
+            for one in rounds:
+                one.cancel()
             await asyncio.to_thread(self.database.close)

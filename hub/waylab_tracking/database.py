@@ -10,12 +10,16 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy import event
+
+from waylab_tracking import dialects
+from waylab_tracking.dialects import KEY, TEXT
 
 T = TypeVar("T")
+READERS = 3
+"""Python runs one thread at a time: more would only take turns."""
 metadata = sa.MetaData()
 
 users = sa.Table(
@@ -78,8 +82,6 @@ tasks = sa.Table(
     sa.Column("head", sa.JSON, nullable=False),
     sa.Column("doc", sa.JSON, nullable=False),
 )
-# Sorted by code points everywhere, as SQLite does of itself.
-TEXT = sa.String().with_variant(sa.String(collation="C"), "postgresql")
 listed = sa.Table(  # What lists filter and order tasks by, in short rows: `listing`.
     "listed",
     metadata,
@@ -208,7 +210,6 @@ servings = sa.Table(  # Models that are served, by the container that does.
     sa.Column("last_seen", sa.Double, nullable=False),
     sa.Column("doc", sa.JSON, nullable=False),
 )
-KEY = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 lines = sa.Table(  # Console lines in chunks: see `journal`.
     "lines",
     metadata,
@@ -278,40 +279,69 @@ reports = sa.Table(
 
 
 class Database:
-    """SQLite in WAL mode behind one thread: its writers never wait for each other.
+    """SQLite or PostgreSQL: one thread writes, some others only read.
 
-    What was answered to was committed: with synchronous=NORMAL a killed process loses
-    nothing; a power cut may lose the last moments.
+    Writers never wait for each other, and readers wait for no writer. What was answered
+    to was committed, and every reading that begins afterwards sees it. In SQLite (WAL
+    mode, synchronous=NORMAL) a killed process loses nothing; a power cut may lose the
+    last moments.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Open the file and bring its schema up to date."""
-        self._engine = sa.create_engine(
-            f"sqlite:///{path}", connect_args={"check_same_thread": False}
-        )
-        event.listen(self._engine, "connect", _prepare)
+    def __init__(self, place: Path | str) -> None:
+        """Open a file of SQLite, or the database of a URL, and bring it up to date.
+
+        Raises:
+            ValueError: it is no such URL.
+            sqlalchemy.exc.DatabaseError: it cannot be used.
+        """
+        self._engine = dialects.open_engine(place)
+        self._reading = dialects.open_readers(place, READERS)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="database")
-        self._thread.submit(self._migrate).result()
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
+        try:
+            self._thread.submit(self._migrate).result()
+        except BaseException:
+            self.close()
+            raise
 
     async def run(self, work: Callable[[sa.Connection], T]) -> T:
         """Do some work in one transaction; an exception undoes it."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, self._transact, work)
+        return await loop.run_in_executor(self._thread, self.do, work)
 
-    def close(self) -> None:
-        """Finish what was begun and close the file."""
-        self._thread.shutdown()
-        self._engine.dispose()
+    async def read(self, work: Callable[[sa.Connection], T]) -> T:
+        """Do some work that only reads, of what there is as it begins.
 
-    def _transact(self, work: Callable[[sa.Connection], T]) -> T:
+        It waits for no writer, nor for other readers as long as these are few.
+        """
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._readers, self._look, work)
+
+    def do(self, work: Callable[[sa.Connection], T]) -> T:
+        """Do some work in one transaction, in this thread: where no other uses it."""
         with self._engine.connect() as connection:
             try:
                 with connection.begin():
                     return work(connection)
             except BaseException:
                 # What the connection remembers may be of what is now undone.
-                connection.info.clear()
+                if not connection.invalidated:
+                    connection.info.clear()
                 raise
+
+    def close(self) -> None:
+        """Finish what was begun and close the connections."""
+        for threads in (self._readers, self._thread):
+            threads.shutdown()
+        for engine in (self._reading, self._engine):
+            engine.dispose()
+
+    def _look(self, work: Callable[[sa.Connection], T]) -> T:
+        with self._reading.connect() as connection:
+            # What it remembers may have been changed by the writer since.
+            connection.info.clear()
+            with connection.begin():
+                return work(connection)
 
     def _migrate(self) -> None:
         # alembic costs 0.2 s of imports.
@@ -325,10 +355,4 @@ class Database:
         with self._engine.begin() as connection:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
-
-
-def _prepare(connection: Any, _record: object) -> None:
-    cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=10000"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
+            dialects.settle(connection, metadata)

@@ -5,6 +5,7 @@ A route without a row keeps the server from starting: nothing is open by oversig
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
@@ -13,12 +14,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from waylab_tracking import sight
+from waylab_tracking import faults, sight
 from waylab_tracking.access import PEOPLE, ROUTES, Entrance, Need
 from waylab_tracking.callers import by_header_or_cookie
 from waylab_tracking.database import Database
 from waylab_tracking.errors import ApiError, forbidden
 from waylab_tracking.identity import Identity, Principal
+
+logger = logging.getLogger(__name__)
 
 # A page of all projects names none.
 ALL = "*"
@@ -70,9 +73,13 @@ class Guard:
     ) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:
             try:
-                request.state.who = await self._database.run(
+                request.state.who = await self._database.read(
                     lambda db: self._admit(db, request, needs)
                 )
+            except sa.exc.DBAPIError as error:
+                logger.exception("The database refused to tell who asks")
+                status, message = faults.told(error)
+                return refusal(ApiError(status, 0, message))
             except ApiError as error:
                 if entrance is Entrance.FILES:
                     return refusal(error)

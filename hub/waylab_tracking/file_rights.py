@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
+from typing import Any
 from urllib.parse import unquote
 
 import sqlalchemy as sa
@@ -16,6 +18,10 @@ from waylab_tracking.moment import now
 
 TASK_FOLDER = re.compile(r"\.([0-9a-f]{32})$")
 MIB = 1 << 20
+Noted = Mapping[str, Any]
+# Whose files are that nothing names any more: nobody's, until they are deleted.
+NOBODY = ""
+AT_ONCE = 500
 
 
 def may_read(db: sa.Connection, who: Principal, key: str) -> bool:
@@ -81,16 +87,46 @@ def require_room(who: Principal, used: int, size: int, quota: int) -> None:
     raise ApiError(507, 0, msg)
 
 
-def note(db: sa.Connection, who: Principal, key: str, size: int, quota: int) -> None:
-    """Note whose a file is, if it has room.
+def note(
+    db: sa.Connection, who: Principal, key: str, size: int, quota: int
+) -> Noted | None:
+    """Note whose a file is, if it has room; give what was noted of it before.
 
     Raises:
         ApiError: 507 over the quota.
     """
     require_room(who, used_bytes(db, who, key) if quota else 0, size, quota)
-    db.execute(files.delete().where(files.c.path == key))
+    found = db.execute(sa.select(files).where(files.c.path == key)).mappings().first()
+    before = None if found is None else {str(name): found[name] for name in found}
     row = {"path": key, "user": who.id, "size_bytes": size, "created": now()}
-    db.execute(files.insert().values(row))
+    put_back(db, key, row)
+    return before
+
+
+def put_back(db: sa.Connection, key: str, noted: Noted | None) -> None:
+    """Have of a file what `note` gave; None: nothing is kept."""
+    db.execute(files.delete().where(files.c.path == key))
+    if noted is not None:
+        db.execute(files.insert().values(noted))
+
+
+def abandon(db: sa.Connection, keys: Sequence[str]) -> None:
+    """Have files that are to be deleted: they are nobody's, and count for nobody."""
+    for start in range(0, len(keys), AT_ONCE):
+        some = files.c.path.in_(keys[start : start + AT_ONCE])
+        db.execute(files.update().where(some).values(user=NOBODY))
+
+
+def abandoned(db: sa.Connection, count: int) -> list[str]:
+    """Name some of the files that are to be deleted."""
+    left = sa.select(files.c.path).where(files.c.user == NOBODY).limit(count)
+    return list(db.execute(left).scalars())
+
+
+def is_abandoned(db: sa.Connection, key: str) -> bool:
+    """Say whether a file is still to be deleted, and nobody stored it anew."""
+    owner = db.execute(sa.select(files.c.user).where(files.c.path == key)).scalar()
+    return owner == NOBODY
 
 
 def _task_ids(key: str) -> list[str]:

@@ -1,5 +1,7 @@
 """The file server: what the SDK and the runner upload, streamed to disk.
 
+Where the content is then kept, is a `FileStore`'s matter.
+
 A file in a task's folder (`<name>.<task id>/...`) is read by who sees the task; any
 other one by who made it, and by who sees the project whose name its path begins with,
 or by everybody if that names none. It is written, replaced and deleted by the task's
@@ -9,24 +11,35 @@ owner, or by who made it. What a user keeps here may be limited.
 from __future__ import annotations
 
 import asyncio
+import errno
+import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote_to_bytes
+from weakref import WeakValueDictionary
 
 import sqlalchemy as sa
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from waylab_tracking import file_rights
-from waylab_tracking.database import Database, files
+from waylab_tracking import byte_ranges, faults, file_rights
+from waylab_tracking.database import Database
 from waylab_tracking.entrances import caller, refusal
 from waylab_tracking.errors import ApiError
 from waylab_tracking.identity import Principal
+from waylab_tracking.stores import FileStore, Stored
 from waylab_tracking.uploads import Meter, Received, receive
+
+logger = logging.getLogger(__name__)
 
 FORM_BYTES = 64 * 1024
 MAX_NAME_BYTES = 255
+# A store far away may take minutes for one, and others wait for threads, too.
+PUTS_AT_ONCE = 8
+UNAVAILABLE = 503
 PLAIN = "text/plain; charset=utf-8"
 # Shown by a browser, in a sandbox without scripts; everything else is downloaded.
 SHOWN = {
@@ -57,17 +70,21 @@ HEADERS = {
 
 
 class FileServer:
-    """Files below one folder, under the paths that uploaders chose."""
+    """Files of one store, under the paths that uploaders chose."""
 
-    def __init__(self, folder: Path, database: Database, quota_bytes: int) -> None:
-        """Folders are made when needed; what a crash left half uploaded goes.
+    def __init__(
+        self, store: FileStore, incoming: Path, database: Database, quota_bytes: int
+    ) -> None:
+        """What a crash left half uploaded in the folder `incoming` goes.
 
         `quota_bytes`: what each user may keep; 0 for no limit.
         """
-        self._folder = folder
-        self._incoming = folder.with_name("incoming")
+        self._store = store
+        self._incoming = incoming
         self._database = database
         self._quota_bytes = quota_bytes
+        self._putting = asyncio.Semaphore(PUTS_AT_ONCE)
+        self._changing: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._incoming.mkdir(parents=True, exist_ok=True, mode=0o700)
         for left in self._incoming.iterdir():
             left.unlink()
@@ -90,6 +107,22 @@ class FileServer:
             Route("/files/{path:path}", _answering(self._delete), methods=["DELETE"]),
         ]
 
+    async def discard(self, key: str) -> None:
+        """Delete a file that is nobody's any more, if it still is.
+
+        Raises:
+            ApiError: the store does not answer.
+            OSError: the disk refuses.
+        """
+        async with self._change(key):
+            if not await self._database.read(
+                lambda db: file_rights.is_abandoned(db, key)
+            ):
+                return
+            with suppress(FileNotFoundError):
+                await run_in_threadpool(self._store.delete, key)
+            await self._database.run(lambda db: file_rights.put_back(db, key, None))
+
     async def _ping(self, _: Request) -> Response:
         return JSONResponse({})
 
@@ -99,7 +132,7 @@ class FileServer:
         declared_bytes = int(declared) if declared.isdecimal() else 0
 
         async def admit(name: str) -> Meter:
-            return await self._admit(who, self._place(name), declared_bytes)
+            return await self._admit(who, key_of(name), declared_bytes)
 
         received = await receive(
             request.stream(),
@@ -107,27 +140,24 @@ class FileServer:
             self._incoming,
             admit,
         )
-        for number, one in enumerate(received):
-            target = self._place(one.name)
-            try:
-                await self._note(who, target, one)
-            except ApiError:
-                for left in received[number:]:
-                    await asyncio.to_thread(left.path.unlink, missing_ok=True)
-                raise
-            await asyncio.to_thread(_move, one.path, target)
+        try:
+            for one in received:
+                await self._keep(who, key_of(one.name), one)
+        finally:
+            for one in received:
+                await asyncio.to_thread(one.path.unlink, missing_ok=True)
         if not received:
             raise ApiError(400, 0, "No file in the form")
         return JSONResponse([one.name for one in received])
 
-    async def _admit(self, who: Principal, target: Path, declared_bytes: int) -> Meter:
-        key, quota = self._key(target), self._quota_bytes
+    async def _admit(self, who: Principal, key: str, declared_bytes: int) -> Meter:
+        quota = self._quota_bytes
 
         def work(db: sa.Connection) -> int:
             file_rights.check_write(db, who, key)
             return file_rights.used_bytes(db, who, key) if quota else 0
 
-        used = await self._database.run(work)
+        used = await self._database.read(work)
 
         def meter(size: int) -> None:
             file_rights.require_room(who, used, size, quota)
@@ -137,21 +167,26 @@ class FileServer:
         return meter
 
     async def _download(self, request: Request) -> Response:
-        path = await asyncio.to_thread(self._find, request)
-        await self._check_read(caller(request), path)
+        key, stored = await run_in_threadpool(self._find, request)
+        who = caller(request)
+        if not await self._database.read(lambda db: file_rights.may_read(db, who, key)):
+            raise ApiError(404, 0, f"No such file: {key}")
+        path = PurePosixPath(key)
         kind = SHOWN.get(path.suffix.lower())
-        return FileResponse(
-            path,
-            media_type=kind or "application/octet-stream",
-            headers=HEADERS,
-            filename=path.name,
-            content_disposition_type="inline" if kind else "attachment",
+        named = byte_ranges.disposition(path.name, shown=kind is not None)
+        return await byte_ranges.answer(
+            request,
+            self._store,
+            key,
+            stored,
+            kind or "application/octet-stream",
+            {**HEADERS, "Content-Disposition": named},
         )
 
     async def _delete(self, request: Request) -> Response:
         who = caller(request)
-        path = await asyncio.to_thread(self._find, request)
-        await self._remove(who, path)
+        key, _ = await run_in_threadpool(self._find, request)
+        await self._remove(who, key)
         return JSONResponse({})
 
     async def _delete_many(self, request: Request) -> Response:
@@ -163,67 +198,81 @@ class FileServer:
         deleted, errors = {}, {}
         for name in map(str, names):
             try:
-                await self._remove(who, self._place(name))
+                await self._remove(who, key_of(name))
                 deleted[name] = name
+            except FileNotFoundError:
+                errors[name] = "No such file"
             except (ApiError, OSError) as error:
+                if getattr(error, "status", 0) == UNAVAILABLE:
+                    raise
                 errors[name] = str(error)
         return JSONResponse({"deleted": deleted, "errors": errors})
 
-    async def _remove(self, who: Principal, path: Path) -> None:
-        key = self._key(path)
+    async def _remove(self, who: Principal, key: str) -> None:
+        async with self._change(key):
+            await self._remove_alone(who, key)
+
+    async def _remove_alone(self, who: Principal, key: str) -> None:
         await self._database.run(lambda db: file_rights.check_write(db, who, key))
-        await asyncio.to_thread(path.unlink)
-        await self._database.run(
-            lambda db: db.execute(files.delete().where(files.c.path == key))
-        )
+        missing: FileNotFoundError | None = None
+        try:
+            await run_in_threadpool(self._store.delete, key)
+        except FileNotFoundError as error:
+            missing = error
+        # Nor does what the store lost count any more.
+        await self._database.run(lambda db: file_rights.put_back(db, key, None))
+        if missing is not None:
+            raise missing
 
-    async def _note(self, who: Principal, target: Path, part: Received) -> None:
-        key, quota = self._key(target), self._quota_bytes
-        await self._database.run(
-            lambda db: file_rights.note(db, who, key, part.size_bytes, quota)
-        )
+    async def _keep(self, who: Principal, key: str, part: Received) -> None:
+        async with self._change(key):
+            await self._keep_alone(who, key, part)
 
-    async def _check_read(self, who: Principal, path: Path) -> None:
-        key = self._key(path)
-        if not await self._database.run(lambda db: file_rights.may_read(db, who, key)):
-            raise ApiError(404, 0, f"No such file: {key}")
+    async def _keep_alone(self, who: Principal, key: str, part: Received) -> None:
+        size, quota = part.size_bytes, self._quota_bytes
 
-    def _key(self, path: Path) -> str:
-        return path.relative_to(self._folder).as_posix()
+        def note(db: sa.Connection) -> file_rights.Noted | None:
+            # Somebody else's may be there since this one was let in.
+            file_rights.check_write(db, who, key)
+            return file_rights.note(db, who, key, size, quota)
 
-    def _find(self, request: Request) -> Path:
+        before = await self._database.run(note)
+        try:
+            async with self._putting:
+                await run_in_threadpool(self._store.put, part.path, key)
+        except (ApiError, OSError):
+            await self._database.run(lambda db: file_rights.put_back(db, key, before))
+            raise
+
+    def _change(self, key: str) -> asyncio.Lock:
+        """Have what is noted of a file and its content changed by one at a time."""
+        return self._changing.setdefault(key, asyncio.Lock())
+
+    def _find(self, request: Request) -> tuple[str, Stored]:
         raw = request.scope.get("raw_path", b"").split(b"?")[0]
         undecoded = raw.partition(b"/files/")[2].decode("latin-1")
         # The SDK names a part by its quoted path and asks for that very text.
-        for name in (request.path_params["path"], undecoded):
-            path = self._place(name)
-            if path.is_file():
-                return path
+        for name in dict.fromkeys((request.path_params["path"], undecoded)):
+            key = key_of(name)
+            if (stored := self._store.find(key)) is not None:
+                return key, stored
         raise ApiError(404, 0, f"No such file: {request.path_params['path']}")
 
-    def _place(self, name: str) -> Path:
-        decoded = unquote_to_bytes(name)
-        parts = PurePosixPath(name.lstrip("/")).parts
-        if (
-            not parts
-            or "\0" in name
-            or b"\0" in decoded
-            or b".." in decoded.split(b"/")
-            or "\\" in name
-            or any(len(one.encode()) > MAX_NAME_BYTES for one in parts)
-        ):
-            raise ApiError(400, 0, f"Not a path for a file: {name[:200]!r}")
-        return self._folder.joinpath(*parts)
 
-
-def _move(source: Path, target: Path) -> None:
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        source.replace(target)
-    except (FileExistsError, IsADirectoryError, NotADirectoryError) as error:
-        source.unlink(missing_ok=True)
-        msg = "The path is taken: a folder is where the file should be, or the reverse"
-        raise ApiError(400, 0, msg) from error
+def key_of(name: str) -> str:
+    """Give the key of the path that a client chose (400 for what is none)."""
+    decoded = unquote_to_bytes(name)
+    parts = PurePosixPath(name.lstrip("/")).parts
+    if (
+        not parts
+        or "\0" in name
+        or b"\0" in decoded
+        or b".." in decoded.split(b"/")
+        or "\\" in name
+        or any(len(one.encode()) > MAX_NAME_BYTES for one in parts)
+    ):
+        raise ApiError(400, 0, f"Not a path for a file: {name[:200]!r}")
+    return "/".join(parts)
 
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -239,7 +288,14 @@ def _answering(handler: Handler) -> Handler:
             return refusal(error)
         except ClientDisconnect:
             return refusal(ApiError(400, 0, "The client went away"))
+        except sa.exc.DBAPIError as error:
+            logger.exception("The database refused a request for files")
+            status, message = faults.told(error)
+            return refusal(ApiError(status, 0, message))
+        except FileNotFoundError:
+            return refusal(ApiError(404, 0, "No such file"))
         except OSError as error:
-            return refusal(ApiError(507, 0, f"The disk refuses: {error.strerror}"))
+            status = 400 if error.errno == errno.ENAMETOOLONG else 507
+            return refusal(ApiError(status, 0, f"The disk refuses: {error.strerror}"))
 
     return answer

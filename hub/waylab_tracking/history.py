@@ -13,6 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from waylab_tracking.dialects import above, below
 from waylab_tracking.errors import validation
 
 HOUR = 3600
@@ -62,8 +63,8 @@ class Window:
         columns = table.c
         return sa.and_(
             columns.span == tier.span,
-            columns.start > self.begin - tier.span,
-            columns.start < self.end,
+            above(columns.start, self.begin - tier.span),
+            below(columns.start, self.end),
         )
 
 
@@ -84,5 +85,5 @@ def prune(db: sa.Connection, table: sa.Table, at: float) -> None:
     """Drop the buckets that are older than their tiers keep."""
     columns = table.c
     for tier in TIERS:
-        old = sa.and_(columns.span == tier.span, columns.start < at - tier.kept)
+        old = sa.and_(columns.span == tier.span, below(columns.start, at - tier.kept))
         db.execute(table.delete().where(old))

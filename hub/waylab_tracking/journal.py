@@ -17,6 +17,7 @@ import sqlalchemy as sa
 
 from waylab_tracking import spans
 from waylab_tracking.database import lines
+from waylab_tracking.dialects import above, below
 
 FULL_BYTES = 256 * 1024
 LOOSE = 16
@@ -105,7 +106,7 @@ def by_time(
         .order_by(edge.desc() if down else edge, columns.id)
     )
     if start is not None:
-        beyond = columns.first < start if down else columns.last > start
+        beyond = below(columns.first, start) if down else above(columns.last, start)
         statement = statement.where(beyond)
 
     def load(piece: tuple[int, int]) -> list[spans.Row]:

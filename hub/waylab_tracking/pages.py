@@ -93,7 +93,7 @@ class Pages:
             call = Call(db, caller(request), {}, self._identity)
             return first_data.answers(call, request.url.path)
 
-        found = await self._database.run(work)
+        found = await self._database.read(work)
         if self._bundle is None:
             text = "The web pages are not built. Run `make setup`, then start again."
             return self._note(request, HTTPStatus.SERVICE_UNAVAILABLE, text)

@@ -15,7 +15,8 @@ from waylab_tracking.fencing import FENCED, Origin, check
 from waylab_tracking.identity import Identity, Principal
 from waylab_tracking.pulse import Pulse
 from waylab_tracking.requests import Request, read
-from waylab_tracking.settings import LossRule
+from waylab_tracking.settings import LossRule, Retention
+from waylab_tracking.thinned import Thinned
 
 Json = dict[str, Any]
 
@@ -26,7 +27,8 @@ class Call:
 
     `lines` are those of a batch, and `digest` tells this batch from others; `address`
     is where it came from, `origin` where it says that it comes from. `pulse` hears of
-    runs, `rules` say by queue name what becomes of lost jobs.
+    runs, `rules` say by queue name what becomes of lost jobs, `thinned` remembers
+    curves, `retention` is what is kept of old runs.
     """
 
     db: sa.Connection
@@ -39,6 +41,8 @@ class Call:
     origin: Origin = field(default=Origin())
     pulse: Pulse = field(default_factory=Pulse)
     rules: Mapping[str, LossRule] = field(default_factory=dict)
+    thinned: Thinned = field(default_factory=Thinned)
+    retention: Retention = field(default=Retention())
 
     def need(self, name: str) -> Any:
         """Give a field that must be there (400/800 otherwise)."""

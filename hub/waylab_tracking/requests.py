@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from waylab_tracking.errors import validation
+from waylab_tracking.settings import LONGEST_DAYS
 
 MAX_NAME = 1024
 MAX_PAGE = 1_000_000
@@ -347,6 +348,15 @@ class OldKeys(Request):
     label: str | None = Field(default=None, min_length=1)
     older_than_seconds: float | None = Field(default=None, ge=0, le=1e9)
     keep: list[str] | None = None
+
+
+class Expiry(Request):
+    """Rules of what is not kept, for which to tell what they remove."""
+
+    archived_days: float | None = Field(default=None, ge=0, le=LONGEST_DAYS)
+    logs_days: float | None = Field(default=None, ge=0, le=LONGEST_DAYS)
+    images_days: float | None = Field(default=None, ge=0, le=LONGEST_DAYS)
+    limit: int | None = Field(default=None, ge=1, le=1000)
 
 
 class Membership(Request):

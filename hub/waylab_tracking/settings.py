@@ -5,8 +5,11 @@ from __future__ import annotations
 from enum import StrEnum
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+POSTGRES = "postgresql+psycopg://"
+LONGEST_DAYS = 36_500.0
 
 
 class OnLoss(StrEnum):
@@ -25,12 +28,22 @@ class LossRule(BaseModel):
     requeues: int = Field(default=2, ge=0)
 
 
+class Retention(BaseModel):
+    """After how many days without a change what goes of runs; 0: never."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    archived_days: float = Field(default=0.0, ge=0, le=LONGEST_DAYS)
+    logs_days: float = Field(default=0.0, ge=0, le=LONGEST_DAYS)
+    images_days: float = Field(default=0.0, ge=0, le=LONGEST_DAYS)
+
+
 class TrackingSettings(BaseSettings):
     """Read from `WAYLAB_TRACKING_*`."""
 
     model_config = SettingsConfigDict(env_prefix="WAYLAB_TRACKING_", frozen=True)
 
-    state: Path = Field(description="Folder of the database and the files.")
+    state: Path = Field(description="Folder of the database, the files and the keys.")
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8008, ge=0, le=65535, description="Port to listen on.")
     prefix: str = Field(
@@ -53,10 +66,40 @@ class TrackingSettings(BaseSettings):
         default=False,
         description="Whether every extension is off, as on an open ClearML Server.",
     )
+    database_url: SecretStr = Field(
+        default=SecretStr(""),
+        description="Database in PostgreSQL, as "
+        "`postgresql+psycopg://user:password@host/database`; else a file in the state "
+        "folder.",
+    )
+    files_store: str = Field(
+        default="",
+        description="URL that fsspec knows, such as `s3://bucket/folder`, where files "
+        "are kept; else they are in the state folder.",
+    )
     files_quota_bytes: int = Field(
         default=0,
         ge=0,
         description="Bytes of files that each user may keep here; 0 for no limit.",
+    )
+    archived_days: float = Field(
+        default=0.0,
+        ge=0,
+        le=LONGEST_DAYS,
+        description="Archived runs that nothing was changed of for so many days are "
+        "deleted with their files; 0 for never.",
+    )
+    logs_days: float = Field(
+        default=0.0,
+        ge=0,
+        le=LONGEST_DAYS,
+        description="The same for the console lines of runs that are over.",
+    )
+    images_days: float = Field(
+        default=0.0,
+        ge=0,
+        le=LONGEST_DAYS,
+        description="The same for their debug images.",
     )
     record: Path | None = Field(
         default=None,
@@ -104,3 +147,28 @@ class TrackingSettings(BaseSettings):
     oauth_name_claim: str = Field(
         default="name", description="Field of the user information with the name."
     )
+
+    @field_validator("database_url")
+    @classmethod
+    def _of_postgres(cls, url: SecretStr) -> SecretStr:
+        if url and not url.get_secret_value().startswith(POSTGRES):
+            # Not the value: it may have a password.
+            msg = f"it must be empty or begin with {POSTGRES}"
+            raise ValueError(msg)
+        return url
+
+    @property
+    def retention(self) -> Retention:
+        """What is kept of old runs; an open server keeps everything."""
+        if self.strict:
+            return Retention()
+        return Retention(
+            archived_days=self.archived_days,
+            logs_days=self.logs_days,
+            images_days=self.images_days,
+        )
+
+    @property
+    def database(self) -> Path | str:
+        """Where the runs are: a file of SQLite, or the URL of a database."""
+        return self.database_url.get_secret_value() or self.state / "tracking.sqlite"

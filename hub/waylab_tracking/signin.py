@@ -111,7 +111,7 @@ class SignIn:
             msg = "The sign-in provider did not confirm who you are. Try again."
             raise SignInError(msg) from error
         try:
-            user = await self._database.run(lambda db: user_by_name(db, name))
+            user = await self._database.read(lambda db: user_by_name(db, name))
         except ApiError as error:
             msg = f"{name} is not known here yet: start a lab first."
             raise SignInError(msg) from error

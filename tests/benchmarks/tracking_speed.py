@@ -8,6 +8,7 @@ are fed the same points by one client process each.
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import signal
 import socket
@@ -18,6 +19,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
+from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +71,7 @@ def run(setting: Setting) -> Report:
             )
         )
         _read(report, door)
+        _read_beside(report, server, door)
         door.close()
         after = {"ours": _memory(server.pid), "MLflow": _memory(process)}
     report.notes += [
@@ -173,6 +176,39 @@ def _read(report: Report, door: Door) -> None:
             f"{statistics.median(times) * 1000:.0f} ms, 95th percentile "
             f"{times[int(READS * 0.95) - 1] * 1000:.0f} ms (goal: under 50)."
         )
+
+
+def _read_beside(report: Report, server: Server, door: Door) -> None:
+    """Ask for a list while another client reports as fast as it can."""
+    stop = multiprocessing.Event()
+    feeder = multiprocessing.Process(target=_keep_feeding, args=(server, door, stop))
+    page = {"page": 0, "page_size": 50, "order_by": ["-last_update"]}
+    feeder.start()
+    try:
+        times = sorted(
+            _timed(partial(door.call, "tasks.get_all_ex", **page))
+            for _ in range(3 * READS)
+        )
+    finally:
+        stop.set()
+        feeder.join(START_SECONDS)
+    report.notes.append(
+        f"The latest 50 of {TASKS:,} tasks while batches of 10,000 points come in: "
+        f"median {statistics.median(times) * 1000:.0f} ms, 95th percentile "
+        f"{times[int(len(times) * 0.95) - 1] * 1000:.0f} ms."
+    )
+
+
+def _keep_feeding(server: Server, door: Door, stop: Event) -> None:
+    mine = Door(server, ("", ""), door.token)
+    task, number = mine.task("fed beside"), 0
+    while not stop.is_set():
+        events = [
+            _point(task, n, f"m{n % 10}", n / 7) for n in range(number, number + 10_000)
+        ]
+        _send(mine, events)
+        number += 10_000
+    mine.close()
 
 
 class _Ours:

@@ -15,9 +15,11 @@ from typer.testing import CliRunner
 
 from waylab_backup import making, restoring
 from waylab_backup.errors import BackupError, DamagedError, DatabaseError
-from waylab_backup.manifest import NAME, Kind
+from waylab_backup.manifest import NAME, Kind, Manifest
 from waylab_clearml.cli import application
 from waylab_hub.users import Users
+from waylab_site.inventory import this_machine
+from waylab_site.loading import default_text
 from waylab_site.state import State
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -41,6 +43,23 @@ def backup(state: State, tmp_path: Path) -> Path:
     folder = tmp_path / "backup"
     making.make(state.root, folder, NOW, urls={}, say=silent)
     return folder
+
+
+def test_files_in_another_store_are_told_and_not_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = State.open(tmp_path / "state", open_root=tmp_path / "open")
+    named = '\n[tracking]\nfiles = "s3://bucket/folder"\n'
+    state.site_file.write_text(default_text(this_machine()) + named, "utf-8")
+    monkeypatch.setenv("WAYLAB_HOME", str(state.root))
+    folder, told = tmp_path / "backup", "Not in it: the files in s3://bucket/folder."
+
+    made = CliRunner().invoke(application(), ["backup", str(folder)])
+    checked = CliRunner().invoke(application(), ["restore", "--check", str(folder)])
+
+    assert told in made.stdout
+    assert told in checked.stdout
+    assert Manifest.read(folder).elsewhere == "s3://bucket/folder"
 
 
 def append(path: Path) -> None:

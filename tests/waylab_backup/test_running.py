@@ -136,12 +136,16 @@ def test_what_was_answered_for_before_is_in_a_backup_made_while_all_write(
     assert sorted(said) == sorted(f"line {number}" for number in range(len(said)))
 
 
-def test_a_ledger_in_postgresql_is_dumped_and_filled_again(
+def test_ledger_and_runs_in_postgresql_are_dumped_and_filled_again(
     state: State, tmp_path: Path
 ) -> None:
     try:
         with running_postgres() as postgres:
-            first, second = map(postgres.create_database, ("first", "second"))
+            first, second, third, fourth = map(
+                postgres.create_database, ("first", "second", "third", "fourth")
+            )
+            with running_server(state.tracking, database_url=third) as server:
+                keys = server.create_user("ann")
             ledger = Ledger.open(first)
             two_nodes(ledger)
             before = ledger.snapshot(NOW)
@@ -149,18 +153,30 @@ def test_a_ledger_in_postgresql_is_dumped_and_filled_again(
             backup, root = tmp_path / "backup", tmp_path / "restored"
 
             made = making.make(
-                state.root, backup, NOW, urls={"ledger": first}, say=silent
+                state.root,
+                backup,
+                NOW,
+                urls={"ledger": first, "tracking": third},
+                say=silent,
             )
             with pytest.raises(BackupError, match="set WAYLAB_LEDGER_URL to an empty"):
                 restoring.restore(backup, root, urls={}, say=silent)
             with pytest.raises(BackupError, match=r"holds \d+ tables"):
-                restoring.restore(backup, root, urls={"ledger": first}, say=silent)
+                restoring.restore(
+                    backup, root, urls={"ledger": first, "tracking": fourth}, say=silent
+                )
+            with pytest.raises(BackupError, match="set WAYLAB_TRACKING_DATABASE_URL"):
+                restoring.restore(backup, root, urls={"ledger": second}, say=silent)
             assert not root.exists()
-            restoring.restore(backup, root, urls={"ledger": second}, say=silent)
+            urls = {"ledger": second, "tracking": fourth}
+            restoring.restore(backup, root, urls=urls, say=silent)
 
             assert [one.path for one in made.of(Kind.POSTGRES)] == [
-                "postgres/ledger.dump"
+                "postgres/ledger.dump",
+                "postgres/tracking.dump",
             ]
+            with running_server(root / "tracking", database_url=fourth) as server:
+                Door(server, keys).close()
             ledger = Ledger.open(second)
             assert ledger.snapshot(NOW) == before
             ledger.close()

@@ -69,6 +69,54 @@ def test_the_ledger_is_a_file_or_the_database_of_the_environment(
     assert "a-password" not in str(caught.value)
 
 
+def test_the_runs_are_in_a_file_or_the_database_of_environment_or_site(
+    tmp_path: Path,
+) -> None:
+    url, of_site = (
+        "postgresql+psycopg://u:a-password@db/runs",
+        "postgresql+psycopg:///r",
+    )
+    blueprint = _blueprint(tmp_path)
+    tracking = blueprint.site.tracking.model_copy(update={"database": of_site})
+    site = blueprint.site.model_copy(update={"tracking": tracking})
+    given = Environment(tracking_database_url=SecretStr(url))
+
+    made = programs(replace(blueprint, tracking_url=given.tracking_database(site)))
+    plain = programs(blueprint)
+
+    name = "WAYLAB_TRACKING_DATABASE_URL"
+    assert [p.environment[name] for p in made if name in p.environment] == [url]
+    assert [p.environment[name] for p in plain if name in p.environment] == [""]
+    assert "a-password" not in repr(made)
+    assert Environment().databases(site) == {"tracking": of_site}
+    assert given.databases() == {"tracking": url}
+    with pytest.raises(StartError, match=f"^{name} is no address") as caught:
+        Environment(
+            tracking_database_url=SecretStr("mysql://u:a-password@db")
+        ).databases()
+    assert "a-password" not in str(caught.value)
+
+
+def test_the_keys_of_the_files_store_are_for_tracking_alone(tmp_path: Path) -> None:
+    keys = {"AWS_SECRET_ACCESS_KEY": "a-secret"}
+    plain = replace(_blueprint(tmp_path), store_environment=keys)
+    tracking = plain.site.tracking.model_copy(update={"files": "s3://bucket/folder"})
+    remote = replace(plain, site=plain.site.model_copy(update={"tracking": tracking}))
+
+    def informed(blueprint: Blueprint) -> list[str]:
+        return [
+            p.name
+            for p in programs(blueprint)
+            if keys.items() <= dict(p.environment).items()
+        ]
+
+    assert informed(plain) == []
+    assert informed(remote) == ["tracking"]
+    [server] = [p for p in programs(remote) if p.name == "tracking"]
+    assert server.environment["WAYLAB_TRACKING_FILES_STORE"] == "s3://bucket/folder"
+    assert "a-secret" not in repr(programs(remote)) + repr(remote)
+
+
 def test_a_full_stop_aborts_jobs_and_a_restart_does_not(tmp_path: Path) -> None:
     stops = {p.name: p.full_stop for p in programs(_blueprint(tmp_path))}
 

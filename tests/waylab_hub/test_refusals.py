@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from waylab_hub.testing import open_folder
+from waylab_site.inventory import this_machine
+from waylab_site.loading import default_text
 from waylab_site.state import State
 from waylab_spawner.testing import free_port
 
@@ -102,6 +104,18 @@ def test_a_site_with_a_mistake() -> None:
         done.stderr
     )
     assert "Traceback" not in done.stderr
+
+
+def test_a_store_of_files_that_there_is_none_of() -> None:
+    with open_folder() as folder:
+        site = folder / "waylab.toml"
+        site.write_text(
+            default_text(this_machine()) + '\n[tracking]\nfiles = "nonsense://bucket"\n'
+        )
+
+        done = _run(folder / "state", "up", "--site", str(site))
+
+    _refused(done, "[tracking] files of the site", "'nonsense://bucket'")
 
 
 def test_a_password_that_is_too_short() -> None:

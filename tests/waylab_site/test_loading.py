@@ -270,6 +270,57 @@ def test_a_mistake_about_containers_is_named(added: str, complaint: str) -> None
     assert int(said.split(":")[1]) > DEFAULT.count("\n")
 
 
+def test_files_are_in_a_store_of_a_url_or_in_the_state_folder() -> None:
+    named = DEFAULT + '\n[tracking]\nfiles = "s3://bucket/a/folder"\n'
+
+    given, default = (
+        parse(text, "waylab.toml", MACHINE).tracking for text in (named, DEFAULT)
+    )
+
+    assert (given.files, default.files) == ("s3://bucket/a/folder", None)
+
+
+@pytest.mark.parametrize(
+    ("files", "complaint"),
+    [
+        ("/srv/files", "(it is '/srv/files'). Make it a URL such as 's3://bucket/f"),
+        ("s3://a-key:a-secret@bucket", "not what it must be. Make it a URL such as"),
+        ('s3://bucket"\napi_url = "http://ab', "files is of the embedded server"),
+    ],
+)
+def test_a_store_of_files_that_is_none_is_named(files: str, complaint: str) -> None:
+    text = f'{DEFAULT}\n[tracking]\nfiles = "{files}"\n'
+
+    said = _complaint(text)
+
+    assert complaint in said
+    assert "a-secret" not in said
+
+
+@pytest.mark.parametrize(
+    ("database", "complaint"),
+    [
+        ("sqlite:///runs", "Make it a URL such as 'postgresql+psycopg://waylab@host/"),
+        ("postgresql+psycopg://u:a-secret@db/runs", "Make it a URL such as"),
+        ("postgresql+psycopg:///r?password=a-secret", "without a password"),
+        (
+            'postgresql+psycopg:///r"\napi_url = "http://ab',
+            "database is of the embedded",
+        ),
+    ],
+)
+def test_a_database_that_is_none_or_has_a_password_is_named(
+    database: str, complaint: str
+) -> None:
+    named = f'{DEFAULT}\n[tracking]\ndatabase = "postgresql+psycopg://w@db:5433/runs"\n'
+
+    said = _complaint(f'{DEFAULT}\n[tracking]\ndatabase = "{database}"\n')
+
+    assert complaint in said
+    assert "a-secret" not in said
+    assert parse(named, "waylab.toml", MACHINE).tracking.database is not None
+
+
 def test_shared_memory_is_a_quarter_of_the_memory_unless_given() -> None:
     text = DEFAULT.replace("memory_gib = 1\n", "memory_gib = 1\nshm_gib = 0.75\n", 1)
 

@@ -1,19 +1,49 @@
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from tests.waylab_ledger.postgres import NoPostgresError, running_postgres
+from tests.waylab_ledger.postgres import Server as Postgres
 from tests.waylab_tracking.door import Door, Enter
 from tests.waylab_tracking.sdk import Sdk
 
 from waylab_tracking.testing import Server, running_server
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Ask the same of a server on PostgreSQL where a module wants it."""
+    wanted = getattr(metafunc.module, "ON_POSTGRES", False)
+    if wanted and "server" in metafunc.fixturenames:
+        kinds = ("sqlite", "postgres")
+        metafunc.parametrize("server", kinds, indirect=True, scope="module")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL server; skips where the machine has none."""
+    with ExitStack() as stack:
+        try:
+            server = stack.enter_context(running_postgres())
+        except NoPostgresError as error:
+            pytest.skip(str(error))
+        yield server
+
+
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
     """Give a server that a module's tests share."""
-    with running_server(tmp_path_factory.mktemp("tracking")) as server:
+    url = ""
+    if getattr(request, "param", "sqlite") == "postgres":
+        postgres: Postgres = request.getfixturevalue("postgres")
+        url = postgres.create_database(f"t{secrets.token_hex(6)}")
+    state = tmp_path_factory.mktemp("tracking")
+    with running_server(state, database_url=url) as server:
         yield server
 
 

@@ -57,6 +57,15 @@ PROPERTY = _object(
     type=TEXT_OR_NULL,
     expiry=TEXT_OR_NULL,
 )
+EXPIRED = _object(
+    task=TEXT,
+    name=TEXT,
+    user=TEXT,
+    part={"enum": ["run", "log", "images"]},
+    last_update=TEXT,
+    size_bytes=INTEGER,
+    kept_by=TEXT_OR_NULL,
+)
 ROLE: Json = {"enum": ["system", "admin", "agent", "user"]}
 ACROSS = {"anyOf": [_list(INTEGER), _list(TEXT)]}
 CURVE = _object(name=TEXT, x=ACROSS, y=_list(NUMBER))
@@ -110,6 +119,11 @@ SCHEMAS: dict[str, Json] = {
     "users.get_vaults": _object(vaults=_list(ANYTHING)),
     "waylab.end_keys": _object(revoked=INTEGER),
     "waylab.ensure_user": _object(id=TEXT, created=TRUTH),
+    "waylab.get_expired": _object(
+        rules=_object(archived_days=NUMBER, logs_days=NUMBER, images_days=NUMBER),
+        total=INTEGER,
+        runs=_list(EXPIRED),
+    ),
     "waylab.get_sharing": _object(projects=_list(SHARING)),
     "waylab.job_token": _object(token=TEXT, user=NAMED, expires_in=INTEGER),
     "waylab.remove_user": _object(removed=INTEGER),

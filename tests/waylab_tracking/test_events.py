@@ -11,6 +11,8 @@ from tests.waylab_tracking.door import Door
 
 from waylab_tracking.testing import Server, running_server
 
+ON_POSTGRES = True
+
 SINGLE = -(1 << 31)
 
 

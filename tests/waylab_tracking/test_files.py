@@ -146,6 +146,34 @@ def test_only_its_maker_replaces_or_deletes_another_file(ann: Door, bob: Door) -
     assert ann.get("/files/shared/file.txt").status_code == 404
 
 
+def test_an_upload_does_not_replace_what_another_stored_meanwhile(
+    ann: Door, bob: Door
+) -> None:
+    def form() -> Iterator[bytes]:
+        yield b'--x\r\nContent-Disposition: form-data; name="shared/raced.txt"; '
+        yield b'filename="raced.txt"\r\n\r\nann'
+        bob.upload("shared/raced.txt", b"bob's").raise_for_status()
+        yield b"'s\r\n--x--\r\n"
+
+    answer = ann.http.post(
+        "/files/",
+        content=form(),
+        headers={**ann.headers, "Content-Type": "multipart/form-data; boundary=x"},
+    )
+
+    assert answer.status_code == 403
+    assert bob.get("/files/shared/raced.txt").content == b"bob's"
+
+
+def test_a_path_that_is_too_long_as_a_whole_is_refused_clearly(ann: Door) -> None:
+    path = "/".join(["x" * 200] * 30)
+
+    answers = [ann.upload(path), ann.get(f"/files/{path}")]
+
+    # Newer Pythons take such a path for one of no file.
+    assert [answer.status_code for answer in answers] in ([400, 400], [400, 404])
+
+
 def test_a_file_in_the_place_of_a_folder_is_refused_clearly(ann: Door) -> None:
     ann.upload("taken/by/file")
 

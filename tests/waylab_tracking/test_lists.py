@@ -16,6 +16,8 @@ from waylab_tracking import query
 from waylab_tracking.errors import ApiError
 from waylab_tracking.patterns import search
 
+ON_POSTGRES = True
+
 TAGS = ["a", "b", "c"]
 
 

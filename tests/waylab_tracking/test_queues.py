@@ -13,6 +13,8 @@ from waylab_tracking.database import Database, popped
 from waylab_tracking.services import waiting
 from waylab_tracking.testing import Server
 
+ON_POSTGRES = True
+
 
 @pytest.fixture
 def queue(server: Server) -> Iterator[str]:

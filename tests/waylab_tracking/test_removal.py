@@ -7,6 +7,8 @@ from typing import Any
 
 from tests.waylab_tracking.door import Door
 
+ON_POSTGRES = True
+
 
 def produced(door: Door, **fields: Any) -> tuple[str, str]:
     """Give a task with an artifact, images and an output model, and that model."""

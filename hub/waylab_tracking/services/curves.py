@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterator
+from dataclasses import astuple
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,13 +13,12 @@ from waylab_tracking import requests, series
 from waylab_tracking.errors import validation
 from waylab_tracking.registry import Call, Json, endpoint
 from waylab_tracking.services import documents
-from waylab_tracking.services.events import CACHE, SCALAR
+from waylab_tracking.services.events import SCALAR
 
 MAX_POINTS = 6000
 RAW_BATCH = 10_000
 MAX_RAW_BATCH = 200_000
 MAX_DIGITS = 15
-CACHED_TASKS = 64
 
 
 @endpoint("events.scalar_metrics_iter_histogram", takes=requests.Series)
@@ -30,7 +29,7 @@ def scalar_metrics_iter_histogram(call: Call) -> Json:
     """
     task = documents.require_reporter(call, call.need("task"))
     samples = min(call.body.get("samples") or MAX_POINTS, MAX_POINTS)
-    return _curves(call.db, task, str(call.body.get("key") or "iter"), samples)
+    return _curves(call, task, str(call.body.get("key") or "iter"), samples)
 
 
 @endpoint("events.multi_task_scalar_metrics_iter_histogram", takes=requests.Series)
@@ -42,7 +41,7 @@ def multi_task_histogram(call: Call) -> Json:
         of_models = call.body.get("model_events")
         get = documents.get_model if of_models else documents.get_task
         name = get(call.db, task)["name"]
-        for metric, variants in _curves(call.db, task, key, MAX_POINTS).items():
+        for metric, variants in _curves(call, task, key, MAX_POINTS).items():
             for variant, curve in variants.items():
                 answer.setdefault(metric, {}).setdefault(variant, {})[task] = {
                     **curve,
@@ -142,21 +141,19 @@ def get_scalar_metrics_and_variants(call: Call) -> Json:
     return {"metrics": metrics}
 
 
-def _curves(db: sa.Connection, task: str, key: str, samples: int) -> Json:
-    # One thread uses the database, and its connection carries what it remembers.
-    cache: OrderedDict[str, dict[Any, Json]] = db.info.setdefault(CACHE, OrderedDict())
-    known = cache.setdefault(task, {})
-    cache.move_to_end(task)
-    while len(cache) > CACHED_TASKS:
-        cache.popitem(last=False)
-    if (key, samples) not in known:
-        known[key, samples] = _read(db, task, key, samples)
-    return known[key, samples]
+def _curves(call: Call, task: str, key: str, samples: int) -> Json:
+    found = sorted(series.of_task(call.db, task), key=_name)
+    mark = tuple(map(astuple, found))
+
+    def read() -> Json:
+        return _read(call.db, found, key, samples)
+
+    return call.thinned.give(task, mark, (key, samples), read)
 
 
-def _read(db: sa.Connection, task: str, key: str, samples: int) -> Json:
+def _read(db: sa.Connection, found: list[series.Curve], key: str, samples: int) -> Json:
     answer: Json = {}
-    for curve in sorted(series.of_task(db, task), key=_name):
+    for curve in found:
         if curve.single:
             continue
         points = series.thinned(db, curve, samples)

@@ -30,8 +30,6 @@ PLOT, IMAGE, SCALAR, LOG = (
 REPORTS = (PLOT, IMAGE, "training_stats_vector")
 BATCH_MEMORY_SECONDS = 3600.0
 NOT_ADDED = 131
-# Where the connection remembers the curves of tasks that nothing was added to.
-CACHE = "curves"
 MAX_INTEGER = (1 << 63) - 1
 
 
@@ -97,7 +95,6 @@ def clear_drawn(db: sa.Connection, task: str) -> None:
     series.clear(db, task)
     db.execute(reports.delete().where(reports.c.task == task))
     documents.begin_anew(db, task)
-    db.info.get(CACHE, {}).pop(task, None)
 
 
 def _came_before(call: Call) -> bool:
@@ -168,7 +165,6 @@ def _store_for(
         journal.append(db, task, lines)
     if points:
         series.append(db, task, points)
-        db.info.get(CACHE, {}).pop(task, None)
     if others:
         db.execute(reports.insert(), others)
     numbers = [*(point[2] for point in points), *(one["iter"] for one in others)]

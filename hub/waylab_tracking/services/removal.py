@@ -26,7 +26,7 @@ def delete(call: Call) -> Json:
     task stays, without a task; children stay without a parent. Files are the file
     server's affair: `return_file_urls` tells which there were.
     """
-    answer = _delete(call, documents.own_task(call))
+    answer = remove(call, documents.own_task(call))
     answer.pop("deleted_models")
     return answer
 
@@ -34,7 +34,7 @@ def delete(call: Call) -> Json:
 @endpoint("tasks.delete_many", takes=requests.Removal)
 def delete_many(call: Call) -> Json:
     """Delete several tasks."""
-    return for_each(call, lambda one: _delete(one, documents.own_task(one)))
+    return for_each(call, lambda one: remove(one, documents.own_task(one)))
 
 
 @endpoint("projects.delete", takes=requests.Removal)
@@ -80,7 +80,7 @@ def drop_output_models(call: Call, doc: Json) -> list[Json]:
     for model in call.db.execute(mine).scalars().all():
         published = model["ready"] and not call.body.get("force")
         theirs = not call.who.is_operator and model["user"] != call.who.id
-        if published or theirs or _is_used(call.db, model["id"], doc["id"]):
+        if published or theirs or is_used(call.db, model["id"], doc["id"]):
             continue
         call.db.execute(models.delete().where(models.c.id == model["id"]))
         events.clear(call.db, model["id"])
@@ -105,7 +105,8 @@ def files(call: Call, doc: Json, dropped: list[Json]) -> Json:
     return {"urls": found}
 
 
-def _delete(call: Call, doc: Json) -> Json:
+def remove(call: Call, doc: Json) -> Json:
+    """Delete a task, whoever's it is; one that waits or runs by `force` only."""
     task = doc["id"]
     if doc["status"] in BUSY and not call.body.get("force"):
         msg = f"task {task} is {doc['status']}: stop it, or use force"
@@ -130,7 +131,7 @@ def _delete_contents(call: Call, held: list[Json], kept: list[Json]) -> Json:
     each = call.like(**{**call.body, "return_file_urls": True, "force": True})
     urls: Json = {"artifact_urls": [], "event_urls": [], "model_urls": []}
     for doc in held:
-        for name, some in _delete(each, doc)["urls"].items():
+        for name, some in remove(each, doc)["urls"].items():
             urls[name] += some
     ids = [one["id"] for one in kept]
     rows = call.db.execute(sa.select(models.c.doc).where(models.c.id.in_(ids)))
@@ -146,7 +147,8 @@ def _held(call: Call, table: sa.Table, ids: list[str]) -> list[Json]:
     return [dict(doc) for doc in rows.scalars()]
 
 
-def _is_used(db: sa.Connection, model: str, task: str) -> bool:
+def is_used(db: sa.Connection, model: str, task: str) -> bool:
+    """Say whether another task than that one takes a model in, or gave it."""
     text = sa.cast(tasks.c.doc, sa.Text)
     named = sa.select(tasks.c.doc).where(tasks.c.id != task, text.contains(model))
     return any(

@@ -25,9 +25,11 @@ from waylab_tracking.identity import (
 )
 from waylab_tracking.moment import new_id, now
 from waylab_tracking.registry import Call, Json, endpoint
-from waylab_tracking.services import documents
+from waylab_tracking.services import documents, retention
+from waylab_tracking.settings import Retention
 
 MAX_NAME = 200
+SHOWN = 100
 
 
 @endpoint("waylab.ensure_user", takes=requests.Member)
@@ -150,3 +152,43 @@ def share_project(call: Call) -> Json:
         call.db, doc, sharing.Visibility(call.need("visibility")), members, groups
     )
     return {"project": sharing.told(call.db, doc)}
+
+
+@endpoint("waylab.get_expired", takes=requests.Expiry)
+def get_expired(call: Call) -> Json:
+    """Tell what rules remove of old runs: those given, else the site's own.
+
+    `kept_by` names the model that keeps an archived run from going wholly; `total` is
+    of how many runs something is due, those among them.
+    """
+    given = {
+        name: value
+        for name in Retention.model_fields
+        if (value := call.body.get(name)) is not None
+    }
+    rules = Retention(**given) if given else call.retention
+    found = retention.due(call.db, rules, datetime.now(UTC))
+    names = dict(call.db.execute(sa.select(users.c.id, users.c.name)).tuples().all())
+    limit = call.body.get("limit") or SHOWN
+    runs: list[Json] = []
+    whole: set[str] = set()
+    for one in found:
+        if one.task in whole:
+            continue
+        if len(runs) == limit:
+            break
+        kept_by = retention.kept_by(call.db, one)
+        if one.part is retention.Part.RUN and not kept_by:
+            whole.add(one.task)
+        shown = {
+            "task": one.task,
+            "name": one.name,
+            "user": names.get(one.user, one.user),
+            "part": one.part.value,
+            "last_update": one.last_update,
+            "size_bytes": retention.size_bytes(call.db, one),
+            "kept_by": kept_by or None,
+        }
+        runs.append(shown)
+    total = len({one.task for one in found})
+    return {"rules": rules.model_dump(), "total": total, "runs": runs}
