@@ -117,6 +117,21 @@ def test_the_keys_of_the_files_store_are_for_tracking_alone(tmp_path: Path) -> N
     assert "a-secret" not in repr(programs(remote)) + repr(remote)
 
 
+def test_the_days_that_old_runs_are_kept_reach_the_tracking_server(
+    tmp_path: Path,
+) -> None:
+    plain = _blueprint(tmp_path)
+    days = {"archived_days": 90.0, "logs_days": 30.5, "images_days": 0.0}
+    tracking = plain.site.tracking.model_copy(update=days)
+    changed = replace(plain, site=plain.site.model_copy(update={"tracking": tracking}))
+
+    [server] = [p for p in programs(changed) if p.name == "tracking"]
+
+    prefix = "WAYLAB_TRACKING_"
+    told = {name: server.environment[f"{prefix}{name.upper()}"] for name in days}
+    assert {name: float(text) for name, text in told.items()} == days
+
+
 def test_a_full_stop_aborts_jobs_and_a_restart_does_not(tmp_path: Path) -> None:
     stops = {p.name: p.full_stop for p in programs(_blueprint(tmp_path))}
 

@@ -118,6 +118,13 @@ def test_a_store_of_files_that_there_is_none_of() -> None:
     _refused(done, "[tracking] files of the site", "'nonsense://bucket'")
 
 
+def test_what_is_old_is_asked_of_a_site_that_is_there() -> None:
+    with open_folder() as folder:
+        done = _run(folder / "state", "expired", "--archived-days", "30")
+
+    _refused(done, "is not the state folder of a site")
+
+
 def test_a_password_that_is_too_short() -> None:
     with open_folder() as folder:
         done = _run(folder / "state", "up", admin_password="short")  # noqa: S106

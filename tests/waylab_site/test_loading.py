@@ -321,6 +321,19 @@ def test_a_database_that_is_none_or_has_a_password_is_named(
     assert parse(named, "waylab.toml", MACHINE).tracking.database is not None
 
 
+@pytest.mark.parametrize("name", ["archived_days", "logs_days", "images_days"])
+def test_old_runs_are_kept_unless_days_are_named_for_the_embedded_server(
+    name: str,
+) -> None:
+    named = parse(f"{DEFAULT}\n[tracking]\n{name} = 90\n", "waylab.toml", MACHINE)
+    plain = parse(DEFAULT, "waylab.toml", MACHINE)
+
+    assert getattr(named.tracking, name) == 90
+    assert getattr(plain.tracking, name) == 0
+    external = f'{DEFAULT}\n[tracking]\n{name} = 90\napi_url = "http://ab"\n'
+    assert f"{name} is of the embedded server" in _complaint(external)
+
+
 def test_shared_memory_is_a_quarter_of_the_memory_unless_given() -> None:
     text = DEFAULT.replace("memory_gib = 1\n", "memory_gib = 1\nshm_gib = 0.75\n", 1)
 
