@@ -14,6 +14,7 @@ from typing import Any
 
 import jwt
 import pytest
+from tests.served import named
 
 from waylab_hub.checks import Verdict
 from waylab_hub.server_checks import PUBLIC_KEYS, server_checks
@@ -114,10 +115,7 @@ def test_plain_http_beyond_this_machine_is_refused(serve: Serve) -> None:
 
 
 def test_the_embedded_server_passes(tmp_path: Path) -> None:
-    with running_server(tmp_path) as server:
-        tracking = Tracking(
-            api_url=server.url, web_url=server.url, files_url=server.files_url
-        )
+    with running_server(tmp_path, strict="true") as server:
         keys = server.create_user("service", "admin")
-        checks = list(server_checks(tracking, keys))
+        checks = list(server_checks(named(server), keys))
     assert {one.verdict for one in checks} == {Verdict.OK}, checks
