@@ -1,6 +1,6 @@
 """A PC of the network records with the file of the page *Connect my PC* alone.
 
-With `WAYLAB_SCREENSHOTS=docs/images` the picture of the documentation is made anew.
+With `WAYLAB_SCREENSHOTS=docs/images` the pictures of the documentation are made anew.
 """
 
 from __future__ import annotations
@@ -18,6 +18,11 @@ from tests.integration.other_machine import OtherMachine, other_machine, shown_a
 
 PASSWORD = "a password for tests"  # noqa: S105 - of a throw-away site
 pytestmark = [pytest.mark.e2e, pytest.mark.browser, pytest.mark.timeout(400)]
+ANONYMOUS = """
+for (const one of document.querySelectorAll("#made code, #made .gpus-quiet"))
+  one.textContent = one.textContent.replaceAll(location.origin, "https://waylab.example")
+    .replaceAll(/_key: ".*"/g, '_key: "…"');
+"""
 SCRIPT = """\
 {lines}
 task.get_logger().report_scalar("loss", "train", 0.5, 1)
@@ -53,6 +58,16 @@ def page(browser: Browser, address: str) -> Iterator[Page]:
     context.close()
 
 
+def shoot(page: Page) -> None:
+    """Take the pictures if they are asked for, without this site's keys and address."""
+    if folder := os.environ.get("WAYLAB_SCREENSHOTS"):
+        page.evaluate(ANONYMOUS)
+        for scheme, ending in (("light", ""), ("dark", "-dark")):
+            page.evaluate(f"document.documentElement.dataset.bsTheme = '{scheme}'")
+            path = Path(folder) / f"connect-pc{ending}.png"
+            page.screenshot(path=path, animations="disabled")
+
+
 def test_a_pc_records_with_that_file_until_its_keys_are_revoked(
     pc: OtherMachine, site: Any, page: Page, tmp_path: Path
 ) -> None:
@@ -62,15 +77,11 @@ def test_a_pc_records_with_that_file_until_its_keys_are_revoked(
     steps = page.get_by_role("region", name="Keys for laptop <1>")
     with page.expect_download() as download:
         steps.get_by_role("link", name="Download clearml.conf").click()
-    pictures = Path(os.environ.get("WAYLAB_SCREENSHOTS", tmp_path / "pictures"))
-    for scheme in ("light", "dark"):
-        page.evaluate(f"document.documentElement.dataset.bsTheme = '{scheme}'")
-        ending = "" if scheme == "light" else "-dark"
-        page.screenshot(path=pictures / f"connect-pc{ending}.png")
+    lines = steps.get_by_label("the two lines", exact=True).inner_text()
+    shoot(page)
     home = tmp_path / "home"
     home.mkdir()
     download.value.save_as(home / "clearml.conf")
-    lines = steps.get_by_label("the two lines", exact=True).inner_text()
     script = home / "script.py"
     script.write_text(SCRIPT.format(lines=lines))
     assert lines.count("\n") == 1
