@@ -7,13 +7,14 @@ LAB := extensions/lab
 WITH_TOOLS := PATH="$(CURDIR)/$(BIN):$$PATH"
 JLPM := cd $(LAB) && $(WITH_TOOLS) jlpm
 PYTEST_ARGS ?=
+URL ?=
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help up setup setup-dev image browser engine ready test lint types unit e2e lab docs bench soak build lock clean
+.PHONY: help up setup setup-dev image browser engine ready test lint types unit e2e lab docs bench soak verify-server build lock clean
 
 help: ## List the tasks.
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 up: setup ## Set up what is missing, and start Waylab. SITE=file names a site.
 	@exec $(BIN)/waylab up $(if $(SITE),--site "$(SITE)")
@@ -73,6 +74,9 @@ bench: setup-dev ## Measure Waylab against its baselines.
 
 soak: setup-dev ## Repeat a suite (SUITE=faults, BUDGET=3600 s): docs/reference/soak.md.
 	$(BIN)/python tests/benchmarks/soak.py
+
+verify-server: setup-dev ## Test a ClearML Server (URL=...), else rehearse that on our own.
+	$(BIN)/python tests/verify_server.py $(if $(URL),--url "$(URL)") $(PYTEST_ARGS)
 
 build: setup-dev ## Build the wheels into dist/.
 	$(JLPM) build:web

@@ -11,7 +11,7 @@ from typing import Any
 from fastapi.routing import APIRoute
 
 import waylab_tracking.services  # noqa: F401 - registers the endpoints
-from waylab_board import changing, nodes, reading
+from waylab_board import changing, nodes, own_keys, pcs, reading
 from waylab_board.app import TAGS
 from waylab_lab.app import ROUTES
 from waylab_tracking.access import ROWS, Need
@@ -91,8 +91,8 @@ def _need(need: Need) -> str:
 def _board() -> Iterator[str]:
     routes = [
         route
-        for router in (reading.router, changing.router, nodes.router)
-        for route in router.routes
+        for part in (reading, changing, nodes, own_keys, pcs)
+        for route in part.router.routes
         if isinstance(route, APIRoute)
     ]
     for tag in TAGS:

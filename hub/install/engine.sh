@@ -16,17 +16,19 @@ need gcc cc
 need openssh-client ssh
 [ -e /usr/include/stdio.h ] || wanted="$wanted libc6-dev"
 [ -d /usr/lib/postgresql ] || have postgres || wanted="$wanted postgresql"
-# Tests of sessions unpack an SSH server for themselves. It is not installed: none is to
-# listen on this machine.
-sshd="$HOME/.cache/waylab/sshd"
-if [ ! -d "$sshd" ] && [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null 2>&1; then
+# Tests of sessions unpack an SSH server for themselves, those of a ClearML Server's files
+# nginx. Neither is installed: none is to listen on this machine.
+unpacked() { # name, then its packages
+  kept="$HOME/.cache/waylab/$1" && shift
+  [ ! -d "$kept" ] && [ "$(id -u)" -eq 0 ] && have apt-get || return 0
   part=$(mktemp -d)
-  if { apt-get update && cd "$part" &&
-    apt-get download openssh-server openssh-sftp-server libwrap0; } >/dev/null 2>&1; then
-    mkdir -p "${sshd%/*}" && mv "$part" "$sshd"
+  if { apt-get update && cd "$part" && apt-get download "$@"; } >/dev/null 2>&1; then
+    mkdir -p "${kept%/*}" && mv "$part" "$kept"
   fi
   cd - >/dev/null 2>&1 || true
-fi
+}
+unpacked sshd openssh-server openssh-sftp-server libwrap0
+unpacked nginx nginx
 [ -n "$wanted" ] || exit 0
 
 if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null 2>&1; then

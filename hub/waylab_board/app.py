@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
-from waylab_board import changing, nodes, own_keys, pages, reading
+from waylab_board import changing, nodes, own_keys, pages, pcs, reading
 from waylab_board.board import Board
 from waylab_board.dependencies import Caller
 from waylab_board.errors import Denied
@@ -71,8 +71,8 @@ def application(board: Board) -> FastAPI:
         openapi_tags=TAGS,
     )
     app.state.board = board
-    for part in (reading.router, changing.router, nodes.router, own_keys.router):
-        app.include_router(part, prefix=prefix + API)
+    for part in (reading, changing, nodes, own_keys, pcs):
+        app.include_router(part.router, prefix=prefix + API)
     app.include_router(_about(prefix), prefix=prefix)
     app.include_router(pages.router, prefix=prefix, include_in_schema=False)
     static = StaticFiles(directory=Path(__file__).with_name("static"))

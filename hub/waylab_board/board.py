@@ -25,6 +25,7 @@ from waylab_board.metrics import Metrics
 from waylab_board.mirror import Mirror
 from waylab_board.node_keys import NodeKeys
 from waylab_board.operator_file import operator_token
+from waylab_board.pc_keys import PcKeys
 from waylab_board.queues import Queues
 from waylab_board.settings import BoardSettings
 from waylab_board.shown import board_state
@@ -65,6 +66,8 @@ class Board:
     """The users' ClearML keys, where they bring their own."""
     job_tokens: JobTokens | None
     """Tokens of jobs, where the embedded server makes them."""
+    pc_keys: PcKeys | None
+    """The keys of users' PCs, where the embedded server makes them."""
     reports: dict[str, NodeReport] = field(default_factory=dict)
     """The last report of each node since this process began."""
 
@@ -124,7 +127,7 @@ def make(settings: BoardSettings) -> Board:
     )
     books = Books(Ledger.open(settings.database_url), metrics.called)
     tracking = _tracking(settings)
-    queues = agent_keys = mirror = job_tokens = None
+    queues = agent_keys = mirror = job_tokens = pc_keys = None
     keyring = _keyring(settings, site)
     if tracking is not None:
         owners = Owners(keyring, site.jobs.unknown_owner) if keyring else None
@@ -132,6 +135,7 @@ def make(settings: BoardSettings) -> Board:
         queues = Queues(client, owners)
         if keyring is None:
             agent_keys, job_tokens = AgentKeys(tracking), JobTokens(client)
+            pc_keys = PcKeys(tracking)
         mirror = Mirror(
             site, books, queues, hub, troubles, seconds=settings.mirror_seconds
         )
@@ -152,6 +156,7 @@ def make(settings: BoardSettings) -> Board:
         mirror=mirror,
         keyring=keyring,
         job_tokens=job_tokens,
+        pc_keys=pc_keys,
     )
 
 

@@ -42,7 +42,7 @@ async def mine(board: BoardDep, who: Caller, user: UserName = "") -> Response:
     That is the caller's own; admins may name another `user`.
     """
     keyring = _keyring(board)
-    name = _whose(who, user)
+    name = who.whose_keys(user)
     keys = await asyncio.to_thread(keyring.of_user, name)
     return JSONResponse({"user": name, "keys": _shown(keys) if keys else None})
 
@@ -57,7 +57,7 @@ async def enter(
     account that runs tasks of unknown owners.
     """
     keyring = _keyring(board)
-    name = _whose(who, user)
+    name = who.whose_keys(user)
     try:
         keys = await asyncio.to_thread(
             keyring.enter, name, pair.access_key, pair.secret_key
@@ -74,7 +74,7 @@ async def enter(
 async def forget(board: BoardDep, who: Caller, user: UserName = "") -> Response:
     """Forget a user's ClearML keys; what runs with them goes on."""
     keyring = _keyring(board)
-    name = _whose(who, user)
+    name = who.whose_keys(user)
     known = await asyncio.to_thread(keyring.forget, name)
     return JSONResponse({"user": name, "forgotten": known})
 
@@ -138,14 +138,6 @@ def _keyring(board: Board) -> Keyring:
         msg = "This site has its own ClearML: the hub makes everybody's keys."
         raise NotFound(msg)
     return board.keyring
-
-
-def _whose(who: Principal, user: str) -> str:
-    who.require_role(Role.USER)
-    if user and user != who.name and not who.admin:
-        msg = f"These are {user}'s keys, not yours."
-        raise forbidden(msg)
-    return user or who.name
 
 
 def _shown(keys: Keys) -> dict[str, str]:

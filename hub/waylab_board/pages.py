@@ -97,6 +97,23 @@ async def my_clearml(request: Request, board: BoardDep) -> Response:
     return await _show(request, board, "clearml.html", values)
 
 
+@router.get("/pc")
+async def my_pc(request: Request, board: BoardDep) -> Response:
+    """Show the key pairs of a user's PCs, and make new ones."""
+
+    async def values(who: Principal) -> dict[str, Any]:
+        if board.keyring is not None:
+            msg = (
+                "A PC speaks to this site's ClearML Server itself: make keys there, "
+                "under Settings, Workspace, App Credentials. Its address is "
+                f"{board.site.tracking.web_url}."
+            )
+            raise Denied(404, "not-found", msg)
+        return {}
+
+    return await _show(request, board, "pc.html", values)
+
+
 @router.get("/sign-in")
 async def sign_in(
     request: Request, board: BoardDep, next_: Annotated[str, Query(alias="next")] = ""
@@ -204,6 +221,7 @@ def _hub_variables(board: Board, who: Principal | None) -> dict[str, Any]:
         "shared_notice": settings.shared_notice,
         "tracking_path": settings.tracking_path,
         "own_keys_path": f"{settings.prefix}/clearml" if board.keyring else "",
+        "pc_path": f"{settings.prefix}/pc" if board.pc_keys else "",
     }
 
 

@@ -51,6 +51,18 @@ class Principal:
             msg = f"This is for {role.value}s' tokens, not for a {self.role.value}'s."
             raise forbidden(msg)
 
+    def whose_keys(self, user: str = "") -> str:
+        """Give whose keys are asked for: the caller's own, or those of a named user.
+
+        Raises:
+            Denied: it is no user, or no admin and names another.
+        """
+        self.require_role(Role.USER)
+        if user and user != self.name and not self.admin:
+            msg = f"These are {user}'s keys, not yours."
+            raise forbidden(msg)
+        return user or self.name
+
     def may_end(self, user: str) -> bool:
         """Tell whether it may end what belongs to a user, or give it up."""
         return (

@@ -71,6 +71,7 @@ def _page_variables(settings: HubSettings) -> dict[str, object]:
         "own_keys_path": (
             f"{BOARD_PREFIX}/clearml" if settings.site.tracking.is_external else ""
         ),
+        "pc_path": "" if settings.site.tracking.is_external else f"{BOARD_PREFIX}/pc",
         "gpus_path": f"{BOARD_PREFIX}/",
     }
 

@@ -14,5 +14,8 @@ import httpx
 
 @cache
 def trusted() -> ssl.SSLContext:
-    """Give the context for clients of servers that may have a certificate."""
-    return httpx.create_ssl_context(trust_env=False)
+    """Give the context for clients of servers that may have a certificate.
+
+    `SSL_CERT_FILE` and `SSL_CERT_DIR` name an organisation's own authorities.
+    """
+    return httpx.create_ssl_context()

@@ -29,6 +29,10 @@ _PATTERNS = {
     "engine": "an address that begins with unix://, tcp:// or ssh://",
     "mig_profile": "the name of a MIG profile, as '1g.10gb'",
     "reference": "an image's reference, as 'waylab/vision:1'",
+    **dict.fromkeys(
+        ("url", "api_url", "web_url", "files_url"),
+        "an address that begins with http:// or https://",
+    ),
     "volume": "the name of a volume",
 }
 """What the texts with a form of their own must be, by key."""
@@ -150,6 +154,9 @@ def _explain(path: TomlPath, details: list[ErrorDetails]) -> Problem:
     if detail["type"] == "missing":
         kind = {1: f"the table [[{key}]]"}.get(len(path), f"the key {key!r}")
         return Problem(path, f"{kind} is missing", "Add it.")
+    what, colon, remedy = detail["msg"].removeprefix("Value error, ").partition(": ")
+    if detail["type"] == "value_error" and colon:
+        return Problem(path, f"{key}: {what}", f"{remedy[:1].upper()}{remedy[1:]}.")
     value = detail["input"]
     is_told = isinstance(value, str | int | float) and not _PASSWORD.search(str(value))
     shown = f" (it is {value!r})" if is_told else ""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from ipaddress import IPv4Address
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -21,6 +21,8 @@ from pydantic import (
     StringConstraints,
     model_validator,
 )
+
+from waylab_site.server_layout import server_addresses
 
 SERVICES_QUEUE = "services"
 """The queue for controllers (pipelines, HPO); every site has it."""
@@ -99,8 +101,13 @@ class Jobs(_Table):
 
 
 class Tracking(_Table):
-    """The table `[tracking]`: the embedded server, or a ClearML Server for it."""
+    """The table `[tracking]`: the embedded server, or a ClearML Server for it.
 
+    A server in its standard layout is named by `url` alone: the three addresses follow
+    from it.
+    """
+
+    url: ServerUrl | None = None
     api_url: ServerUrl | None = None
     web_url: ServerUrl | None = None
     files_url: ServerUrl | None = None
@@ -120,6 +127,25 @@ class Tracking(_Table):
     archived_days: Number = Field(default=0, ge=0, le=LONGEST_DAYS)
     logs_days: Number = Field(default=0, ge=0, le=LONGEST_DAYS)
     images_days: Number = Field(default=0, ge=0, le=LONGEST_DAYS)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _derived(cls, given: Any) -> Any:
+        """Write out the addresses that follow from `url`."""
+        if not isinstance(given, dict) or not isinstance(given.get("url"), str):
+            return given
+        if not given["url"].startswith(("http://", "https://")):
+            return given  # The field's own pattern says so.
+        derived = server_addresses(given["url"])._asdict()
+        for name, address in derived.items():
+            # What was derived before comes back with a site that was written out.
+            if given.get(name) not in (None, address):
+                msg = (
+                    f"url means {name} = {address}, and {name} says otherwise: write "
+                    "url alone, or api_url, web_url and files_url alone"
+                )
+                raise ValueError(msg)
+        return {**given, **derived}
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -141,7 +167,10 @@ class Tracking(_Table):
             len({url is None for url in (self.api_url, self.web_url, self.files_url)})
             > 1
         ):
-            msg = "write api_url, web_url and files_url of a ClearML Server, or none"
+            msg = (
+                "write url of a ClearML Server, or all of api_url, web_url and "
+                "files_url, or none"
+            )
             raise ValueError(msg)
         return self
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from starlette.requests import Request
@@ -9,6 +10,7 @@ from starlette.requests import Request
 from waylab_tracking.callers import IMPERSONATE
 from waylab_tracking.errors import ApiError
 
+logger = logging.getLogger(__name__)
 SERVICE = "waylab."
 EXTENSIONS = frozenset(
     {
@@ -21,9 +23,9 @@ EXTENSIONS = frozenset(
         "workers.set_runtime_properties",
     }
 )
-
-
 FIELDS = frozenset({"idempotency_key"})
+REFUSED = "Refused the use"
+"""What the log says of each refusal."""
 
 
 def drop_extensions(body: dict[str, Any]) -> None:
@@ -39,6 +41,8 @@ def refuse_extension(name: str, request: Request) -> None:
         ApiError: the endpoint is an extension, or the caller acts for another.
     """
     if name.startswith(SERVICE) or name in EXTENSIONS:
+        logger.warning("%s of the extension %s", REFUSED, name)
         raise ApiError(400, 0, f"Invalid request path /{name}")
     if IMPERSONATE in request.headers:
+        logger.warning("%s to act for others by %s", REFUSED, name)
         raise ApiError(400, 0, "Nobody acts for others on this server")

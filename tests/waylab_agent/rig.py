@@ -107,7 +107,7 @@ class Rig:
             "QUEUES": self.queue,
             "SLOTS": "1",
             "API_URL": self.server.url,
-            "WEB_URL": self.server.url,
+            "WEB_URL": self.server.web_url,
             "FILES_URL": self.server.files_url,
             "KEY_FILE": str(key_file),
             "STATE": str(state),
@@ -220,7 +220,7 @@ class Rig:
             self.clients[access, secret] = Client(
                 Credentials(
                     api_url=self.server.url,
-                    web_url=self.server.url,
+                    web_url=self.server.web_url,
                     files_url=self.server.files_url,
                     access_key=access,
                     secret_key=secret,

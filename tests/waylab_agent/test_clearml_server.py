@@ -4,31 +4,31 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.served import any_server, named
 from tests.waylab_agent.rig import Rig
 from tests.waylab_agent.test_notebooks import artifacts, submit_cells
-from tests.waylab_board.plain_clearml import PlainClearML, plain_clearml
 
 from waylab_board.testing import RunningBoard, running_board
-from waylab_clearml.client import Client
+from waylab_clearml.names import current_user
 from waylab_clearml.queues import list_queues
 from waylab_site.model import Node, Queue, Site
+from waylab_tracking.testing import Server
+
+pytestmark = pytest.mark.clearml
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with any_server(tmp_path_factory.mktemp("clearml"), strict=True) as server:
+        yield server
+        assert server.refused_extensions == []
 
 
 @pytest.fixture
-def door(rig: Rig) -> Iterator[PlainClearML]:
-    with plain_clearml(rig.server.url) as door:
-        yield door
-        rig.stop_agents()
-        rig.clients.pop(rig.ada).close()
-    assert door.refused == []
-
-
-@pytest.fixture
-def board(rig: Rig, door: PlainClearML) -> Iterator[RunningBoard]:
+def board(rig: Rig) -> Iterator[RunningBoard]:
     access, secret = rig.server.create_user("waylab-service", role="admin")
     keys = rig.folder / "service.json"
     keys.write_text(json.dumps({"access_key": access, "secret_key": secret}))
@@ -36,12 +36,12 @@ def board(rig: Rig, door: PlainClearML) -> Iterator[RunningBoard]:
         nodes=(Node(name="n1", address="n1.invalid"),),
         queues=(Queue(name=rig.queue, gpus=0),),
         profiles=(),
-        tracking=door.tracking,
+        tracking=named(rig.server),
     )
     with running_board(
         rig.folder / "board",
         site,
-        tracking_api_url=door.url,
+        tracking_api_url=rig.server.url,
         tracking_key_file=str(keys),
         keyring_folder=str(rig.folder / "keyring"),
         keyring_key_file=str(rig.folder / "keyring.key"),
@@ -51,13 +51,10 @@ def board(rig: Rig, door: PlainClearML) -> Iterator[RunningBoard]:
         rig.stop_agents()
 
 
-def start_agent(rig: Rig, board: RunningBoard, door: PlainClearML) -> Path:
+def start_agent(rig: Rig, board: RunningBoard) -> Path:
     token = rig.folder / "n1.token"
     token.write_text(board.node_token("n1"))
     agent = rig.start_agent(
-        API_URL=door.url,
-        WEB_URL=door.url,
-        FILES_URL=f"{door.url}/files",
         KEY_FILE=str(rig.folder / "service.json"),
         BOARD_URL=board.url,
         BOARD_TOKEN_FILE=str(token),
@@ -72,21 +69,11 @@ def enter(board: RunningBoard, user: str, pair: tuple[str, str]) -> None:
     board.call("PUT", f"/clearml-keys?user={user}", body).raise_for_status()
 
 
-def through(rig: Rig, door: PlainClearML) -> Client:
-    """Give the user's client as it speaks to the door."""
-    at = {"api_url": door.url, "web_url": door.url, "files_url": f"{door.url}/files"}
-    rig.user.close()
-    client = Client(replace(rig.user.credentials, **at))
-    rig.clients[rig.ada] = client
-    return client
-
-
 def test_scripts_and_notebooks_run_with_the_keys_of_their_owner(
-    rig: Rig, board: RunningBoard, door: PlainClearML
+    rig: Rig, board: RunningBoard
 ) -> None:
-    user = through(rig, door)
     enter(board, "lovelace", rig.ada)
-    log = start_agent(rig, board, door)
+    log = start_agent(rig, board)
 
     script = rig.enqueue(
         "import os; print('I am', os.path.basename(os.environ['HOME']), "
@@ -103,27 +90,26 @@ def test_scripts_and_notebooks_run_with_the_keys_of_their_owner(
     assert "waylab_verdict" in rig.task(exits)["configuration"]
     assert (rig.home / "homes" / "lovelace").is_dir()
     assert rig.ada[1] not in log.read_text()
-    [queue] = [one for one in list_queues(user) if one.name == rig.queue]
+    [queue] = [one for one in list_queues(rig.user) if one.name == rig.queue]
     assert (queue.slots, queue.free_slots) == (1, 1)
 
 
 def test_a_task_whose_owner_took_the_keys_back_does_not_start(
-    rig: Rig, board: RunningBoard, door: PlainClearML
+    rig: Rig, board: RunningBoard
 ) -> None:
     enter(board, "ada", rig.ada)
     task = rig.enqueue("print('never')")
     board.until(lambda state: bool(state.line))
     board.call("DELETE", "/clearml-keys?user=ada").raise_for_status()
-    start_agent(rig, board, door)
+    start_agent(rig, board)
     assert rig.end_of(task) == ("failed", "start-failed")
     assert "has entered no ClearML keys" in rig.task(task)["status_message"]
     board.until(lambda state: not state.leases)
 
 
-def test_a_stranger_s_task_never_reaches_a_node(
-    rig: Rig, board: RunningBoard, door: PlainClearML
-) -> None:
-    start_agent(rig, board, door)
+def test_a_stranger_s_task_never_reaches_a_node(rig: Rig, board: RunningBoard) -> None:
+    start_agent(rig, board)
     task = rig.enqueue("print('never')")
     assert rig.end_of(task) == ("failed", "start-failed")
-    assert "ada has entered no ClearML keys" in rig.task(task)["status_message"]
+    _, name = current_user(rig.user)
+    assert f"{name} has entered no ClearML keys" in rig.task(task)["status_message"]

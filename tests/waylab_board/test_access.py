@@ -13,7 +13,7 @@ from waylab_site.certificates import trusted
 OPEN = {"/health"}
 # Joining has a token of its own kind; signing in is how a browser gets one.
 SIGN_IN = {"/sign-in", "/oauth_callback"}
-PAGES = ("/", "/wait/x", "/nodes", "/clearml")
+PAGES = ("/", "/wait/x", "/nodes", "/clearml", "/pc")
 ADMINS = (
     ("GET", "/events"),
     ("GET", "/audit"),

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.waylab_board.plain_clearml import PlainClearML, plain_clearml
+from tests.served import named
 
 from waylab_board.testing import FakeNode, RunningBoard, running_board, slots
 from waylab_ledger.client import BoardForbids, NotFound, OwnKeys
@@ -22,16 +22,10 @@ Pair = tuple[str, str]
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running_server(tmp_path_factory.mktemp("clearml")) as server:
+    with running_server(tmp_path_factory.mktemp("clearml"), strict="true") as server:
         server.call("queues.create", {"name": "small"})
         yield server
-
-
-@pytest.fixture(scope="module")
-def door(server: Server) -> Iterator[PlainClearML]:
-    with plain_clearml(server.url) as door:
-        yield door
-    assert door.refused == []
+        assert server.refused_extensions == []
 
 
 @pytest.fixture
@@ -41,16 +35,16 @@ def jobs() -> Jobs:
 
 @pytest.fixture
 def board(
-    tmp_path: Path, site: Site, server: Server, door: PlainClearML, jobs: Jobs
+    tmp_path: Path, site: Site, server: Server, jobs: Jobs
 ) -> Iterator[RunningBoard]:
     keys = tmp_path / "service.json"
     access, secret = server.create_user("waylab-service", role="admin")
     keys.write_text(json.dumps({"access_key": access, "secret_key": secret}))
-    external = site.model_copy(update={"tracking": door.tracking, "jobs": jobs})
+    external = site.model_copy(update={"tracking": named(server), "jobs": jobs})
     with running_board(
         tmp_path / "board",
         external,
-        tracking_api_url=door.url,
+        tracking_api_url=server.url,
         tracking_key_file=str(keys),
         keyring_folder=str(tmp_path / "keyring"),
         keyring_key_file=str(tmp_path / "keyring.key"),

@@ -4,18 +4,21 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.served import any_server, ensure_queues
 from tests.waylab_clearml.notebooks import write_notebook
 
 from waylab_clearml.client import Client
 from waylab_clearml.credentials import Credentials
-from waylab_tracking.testing import Server, running_server
+from waylab_tracking.testing import Server
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running_server(tmp_path_factory.mktemp("tracking")) as server:
-        for name in ("vision", "nlp", "regression"):
-            server.call("queues.create", {"name": name})
+def server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    strict = getattr(request, "param", "") == "strict"
+    with any_server(tmp_path_factory.mktemp("tracking"), strict=strict) as server:
+        ensure_queues(server, "vision", "nlp", "regression")
         yield server
 
 
@@ -28,7 +31,9 @@ def connect(server: Server) -> Iterator[Callable[[str], Client]]:
         access, secret = server.create_user(name)
         clients.append(
             Client(
-                Credentials(server.url, server.url, server.files_url, access, secret),
+                Credentials(
+                    server.url, server.web_url, server.files_url, access, secret
+                ),
                 timeout_seconds=10.0,
             )
         )

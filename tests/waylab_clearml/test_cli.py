@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.served import SEVERAL_USERS
 
 from waylab_clearml.client import Client
 from waylab_clearml.environment import sdk_environment
@@ -16,6 +17,7 @@ from waylab_clearml.options import WISHES
 from waylab_clearml.submit import Submission, submit
 from waylab_tracking.testing import Server
 
+pytestmark = pytest.mark.clearml
 MAIN = "from waylab_clearml.cli import main; main()"
 
 
@@ -51,7 +53,7 @@ def home(server: Server, ann: Client, tmp_path: Path) -> dict[str, str]:
         json.dumps(
             {
                 "api_url": server.url,
-                "web_url": server.url,
+                "web_url": server.web_url,
                 "files_url": server.files_url,
                 "access_key": ann.credentials.access_key,
                 "secret_key": ann.credentials.secret_key,
@@ -223,6 +225,7 @@ def test_on_the_hubs_machine_the_first_admins_file_is_used(
     assert shown["id"] == run_id
 
 
+@SEVERAL_USERS
 def test_another_user_is_acted_for(
     home: dict[str, str], bob: Client, notebook: Path
 ) -> None:
@@ -231,6 +234,7 @@ def test_another_user_is_acted_for(
     assert json.loads(done.stdout)["id"] == run_id
 
 
+@SEVERAL_USERS
 def test_credentials_are_an_environment_that_works(home: dict[str, str]) -> None:
     lines = waylab("credentials", environment=home).stdout.splitlines()
     assert all(line.startswith("export CLEARML_") for line in lines)
@@ -254,6 +258,7 @@ def test_a_log_is_printed(lab: dict[str, str], ann: Client, notebook: Path) -> N
     assert waylab("runs", "log", run_id, environment=lab).stdout == "l0\nl1\nl2\n"
 
 
+@SEVERAL_USERS
 def test_projects_are_shared_and_listed_by_name(
     server: Server, lab: dict[str, str]
 ) -> None:

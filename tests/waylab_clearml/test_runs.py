@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests.served import SEVERAL_USERS
 
 from waylab_clearml import runs
 from waylab_clearml.client import Client
@@ -15,9 +16,12 @@ from waylab_clearml.errors import (
     NotFound,
     ParameterError,
 )
+from waylab_clearml.names import current_user
 from waylab_clearml.queues import list_queues
 from waylab_clearml.runs import RunQuery, RunState
 from waylab_clearml.submit import Submission, submit
+
+pytestmark = pytest.mark.clearml
 
 
 @pytest.fixture
@@ -41,7 +45,7 @@ def test_a_run_is_listed_with_its_names(ann: Client, run_id: str) -> None:
     assert (run.name, run.project, run.owner, run.queue, run.state, run.notebook) == (
         "a{b}",
         "Runs/one",
-        "ann",
+        current_user(ann)[1],
         "default",
         RunState.QUEUED,
         True,
@@ -50,6 +54,7 @@ def test_a_run_is_listed_with_its_names(ann: Client, run_id: str) -> None:
     assert run.created.tzinfo is not None
 
 
+@SEVERAL_USERS
 def test_queries_narrow_the_list(ann: Client, bob: Client, run_id: str) -> None:
     def found(client: Client, query: RunQuery) -> bool:
         return run_id in {run.id for run in runs.list_runs(client, query).runs}
@@ -144,6 +149,7 @@ def test_aborting_what_has_ended_changes_nothing(ann: Client, run_id: str) -> No
     assert runs.abort(ann, run_id).state is RunState.COMPLETED
 
 
+@SEVERAL_USERS
 def test_a_stranger_may_not_abort(bob: Client, run_id: str) -> None:
     with pytest.raises(ClearMLError) as caught:
         runs.abort(bob, run_id)

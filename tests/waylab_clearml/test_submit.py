@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.served import SEVERAL_USERS
 
 from waylab_clearml import bundle as bundles
 from waylab_clearml import runs
@@ -21,6 +22,8 @@ from waylab_clearml.errors import (
 from waylab_clearml.options import GpuWish
 from waylab_clearml.queues import find_queue
 from waylab_clearml.submit import SCRIPT, Submission, submit
+
+pytestmark = pytest.mark.clearml
 
 
 class Failing(Client):
@@ -104,6 +107,7 @@ def test_the_same_key_gives_the_same_task(ann: Client, notebook: Path) -> None:
     assert waiting_in(ann, "default", first.task_id) == 1
 
 
+@SEVERAL_USERS
 def test_the_same_key_of_another_user_is_another_task(
     ann: Client, bob: Client, notebook: Path
 ) -> None:

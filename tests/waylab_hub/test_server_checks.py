@@ -6,6 +6,7 @@ import base64
 import json
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -13,9 +14,10 @@ from typing import Any
 
 import jwt
 import pytest
+from tests.served import named
 
 from waylab_hub.checks import Verdict
-from waylab_hub.server_checks import server_checks
+from waylab_hub.server_checks import PUBLIC_KEYS, server_checks
 from waylab_site.model import Tracking
 from waylab_tracking.testing import running_server
 
@@ -24,7 +26,7 @@ KEYS = ("access", "secret")
 
 @dataclass(frozen=True)
 class Faults:
-    default_keys: bool = False
+    default_key: str = ""
     origin: str = ""
     server: str = "2.0.0"
     api: str = "2.23"
@@ -33,45 +35,52 @@ class Faults:
 Serve = Callable[[Faults], str]
 
 
-@pytest.fixture
-def serve() -> Iterator[Serve]:
-    running: list[tuple[ThreadingHTTPServer, threading.Thread]] = []
+@contextmanager
+def little_server(faults: Faults) -> Iterator[str]:
+    """Run a server that knows one key pair; give its address."""
 
-    def serve(faults: Faults) -> str:
-        class Handler(BaseHTTPRequestHandler):
-            def log_message(self, *_: Any) -> None:
-                """Say nothing."""
+    class Handler(BaseHTTPRequestHandler):
+        def log_message(self, *_: Any) -> None:
+            """Say nothing."""
 
-            def do_POST(self) -> None:
-                sent = self.headers["Authorization"].removeprefix("Basic ")
-                user = base64.b64decode(sent).decode().partition(":")[0]
-                known = user == KEYS[0] or faults.default_keys
-                claims = {"server_version": faults.server, "api_version": faults.api}
-                token = jwt.encode(claims, "x" * 32, algorithm="HS256")
-                data = {"token": token} if known else {}
-                self.answer(200 if known else 401, {"meta": {}, "data": data})
+        def do_POST(self) -> None:
+            sent = self.headers["Authorization"].removeprefix("Basic ")
+            user = base64.b64decode(sent).decode().partition(":")[0]
+            known = user in (KEYS[0], faults.default_key)
+            claims = {"server_version": faults.server, "api_version": faults.api}
+            token = jwt.encode(claims, "x" * 32, algorithm="HS256")
+            data = {"token": token} if known else {}
+            self.answer(200 if known else 401, {"meta": {}, "data": data})
 
-            def do_GET(self) -> None:
-                self.answer(200, {})
+        def do_GET(self) -> None:
+            self.answer(200, {})
 
-            def answer(self, status: int, content: Any) -> None:
-                self.send_response(status)
-                if faults.origin:
-                    self.send_header("Access-Control-Allow-Origin", faults.origin)
-                self.end_headers()
-                self.wfile.write(json.dumps(content).encode())
+        def answer(self, status: int, content: Any) -> None:
+            self.send_response(status)
+            if faults.origin:
+                self.send_header("Access-Control-Allow-Origin", faults.origin)
+            self.end_headers()
+            self.wfile.write(json.dumps(content).encode())
 
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        running.append((server, thread))
-        return f"http://127.0.0.1:{server.server_address[1]}"
-
-    yield serve
-    for server, thread in running:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    with ExitStack() as running:
+
+        def serve(faults: Faults) -> str:
+            return running.enter_context(little_server(faults))
+
+        yield serve
 
 
 def bad(url: str, sdk: str = "2.1.12", **more: str) -> list[str]:
@@ -83,7 +92,7 @@ def bad(url: str, sdk: str = "2.1.12", **more: str) -> list[str]:
 @pytest.mark.parametrize(
     ("faults", "name"),
     [
-        (Faults(default_keys=True), "ClearML default keys"),
+        *((Faults(default_key=key), "ClearML default keys") for key, _ in PUBLIC_KEYS),
         (Faults(origin="*"), "ClearML CORS"),
         (Faults(server="1.9.2"), "ClearML version"),
         (Faults(api="2.9"), "ClearML version"),
@@ -106,10 +115,7 @@ def test_plain_http_beyond_this_machine_is_refused(serve: Serve) -> None:
 
 
 def test_the_embedded_server_passes(tmp_path: Path) -> None:
-    with running_server(tmp_path) as server:
-        tracking = Tracking(
-            api_url=server.url, web_url=server.url, files_url=server.files_url
-        )
+    with running_server(tmp_path, strict="true") as server:
         keys = server.create_user("service", "admin")
-        checks = list(server_checks(tracking, keys))
+        checks = list(server_checks(named(server), keys))
     assert {one.verdict for one in checks} == {Verdict.OK}, checks

@@ -5,17 +5,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.served import any_server
 from tests.waylab_clearml.notebooks import write_notebook
 from tests.waylab_runner.rig import Job, Rig
 
 from waylab_clearml.client import Client
 from waylab_clearml.credentials import Credentials
-from waylab_tracking.testing import Server, running_server
+from waylab_tracking.testing import Server
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running_server(tmp_path_factory.mktemp("tracking")) as server:
+def server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    strict = getattr(request, "param", "") == "strict"
+    with any_server(tmp_path_factory.mktemp("tracking"), strict=strict) as server:
         yield server
 
 
@@ -24,7 +28,7 @@ def rig(server: Server, tmp_path: Path) -> Iterator[Rig]:
     def client(name: str, role: str) -> Client:
         access, secret = server.create_user(name, role)
         return Client(
-            Credentials(server.url, server.url, server.files_url, access, secret)
+            Credentials(server.url, server.web_url, server.files_url, access, secret)
         )
 
     with client("ann", "user") as user, client("agent-n1", "agent") as agent:

@@ -7,7 +7,9 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from bs4 import BeautifulSoup
+from tests.served import OWN_SERVER
 from tests.waylab_runner.rig import Job, Rig, wait_until
 
 from waylab_clearml.errors import NotFound
@@ -15,6 +17,7 @@ from waylab_clearml.live import index_of
 from waylab_clearml.runs import RunState
 from waylab_clearml.verdict import Outcome, Reason, Verdict
 
+pytestmark = pytest.mark.clearml
 Submit = Callable[..., Job]
 
 
@@ -270,6 +273,7 @@ def test_an_empty_notebook_runs_through(submit: Submit) -> None:
     assert job.run().state is RunState.COMPLETED
 
 
+@OWN_SERVER
 def test_the_run_outlasts_a_restart_of_the_server(
     submit: Submit, rig: Rig, tmp_path: Path
 ) -> None:

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+from tests.served import EACH
 from tests.waylab_runner.rig import Job, wait_until
 
 from waylab_clearml import runs
 from waylab_clearml.runs import RunState
+
+pytestmark = [pytest.mark.clearml, EACH]
 
 
 def test_the_sdk_in_the_notebook_attaches_to_the_same_task(

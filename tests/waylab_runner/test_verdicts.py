@@ -17,6 +17,7 @@ from tests.waylab_runner.rig import Job, Rig, wait_until
 
 from waylab_clearml.runs import RunState
 
+pytestmark = pytest.mark.clearml
 Submit = Callable[..., Job]
 SLEEP = "import time\nprint('sleeping', flush=True)\ntime.sleep(600)"
 STUBBORN = (

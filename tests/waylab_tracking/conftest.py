@@ -6,12 +6,13 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from tests.served import any_server
 from tests.waylab_ledger.postgres import NoPostgresError, running_postgres
 from tests.waylab_ledger.postgres import Server as Postgres
 from tests.waylab_tracking.door import Door, Enter
 from tests.waylab_tracking.sdk import Sdk
 
-from waylab_tracking.testing import Server, running_server
+from waylab_tracking.testing import Server
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -38,12 +39,13 @@ def server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
     """Give a server that a module's tests share."""
+    kind = getattr(request, "param", "sqlite")
     url = ""
-    if getattr(request, "param", "sqlite") == "postgres":
+    if kind == "postgres":
         postgres: Postgres = request.getfixturevalue("postgres")
         url = postgres.create_database(f"t{secrets.token_hex(6)}")
     state = tmp_path_factory.mktemp("tracking")
-    with running_server(state, database_url=url) as server:
+    with any_server(state, strict=kind == "strict", database_url=url) as server:
         yield server
 
 

@@ -51,7 +51,7 @@ class Sdk:
             "CLEARML_CONFIG_FILE": str(settings),
             "CLEARML_CACHE_DIR": str(self.home / "cache"),
             "CLEARML_API_HOST": self.server.url,
-            "CLEARML_WEB_HOST": self.server.url,
+            "CLEARML_WEB_HOST": self.server.web_url,
             "CLEARML_FILES_HOST": self.server.files_url,
             "CLEARML_API_ACCESS_KEY": self.keys[0],
             "CLEARML_API_SECRET_KEY": self.keys[1],

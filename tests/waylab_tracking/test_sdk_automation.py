@@ -10,6 +10,7 @@ import pytest
 from tests.waylab_tracking.door import Door
 from tests.waylab_tracking.sdk import Sdk
 
+pytestmark = pytest.mark.clearml
 SitDown = Callable[[str], Sdk]
 
 REMOTE = """

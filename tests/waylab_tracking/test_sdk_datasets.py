@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 from tests.waylab_tracking.sdk import Sdk
 
+pytestmark = pytest.mark.clearml
 SitDown = Callable[[str], Sdk]
 
 

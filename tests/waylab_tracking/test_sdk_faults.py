@@ -10,12 +10,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.served import OWN_SERVER
 from tests.waylab_tracking.conformance import violations
 from tests.waylab_tracking.door import Door
 from tests.waylab_tracking.sdk import Sdk
 
 from waylab_tracking.testing import Server, running_server
 
+pytestmark = pytest.mark.clearml
 SitDown = Callable[[str], Sdk]
 
 
@@ -27,6 +29,7 @@ def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
 
 
 @pytest.mark.timeout(200)
+@OWN_SERVER
 def test_a_crash_of_the_server_loses_no_line_and_no_point(tmp_path: Path) -> None:
     with running_server(tmp_path / "state", record=True) as server:
         keys = server.create_user("ann")

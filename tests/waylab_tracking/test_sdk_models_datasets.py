@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+from tests.served import EACH
 from tests.waylab_tracking.sdk import Sdk
 
+pytestmark = [pytest.mark.clearml, EACH]
 SitDown = Callable[[str], Sdk]
 
 

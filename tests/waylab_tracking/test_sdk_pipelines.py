@@ -13,6 +13,7 @@ from tests.waylab_tracking.test_sdk_queues import stock_agent
 
 from waylab_tracking.testing import Server
 
+pytestmark = pytest.mark.clearml
 SitDown = Callable[[str], Sdk]
 
 DECORATED = """

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
 from tests.waylab_tracking.sdk import Sdk
 
+pytestmark = pytest.mark.clearml
 SitDown = Callable[[str], Sdk]
 
 

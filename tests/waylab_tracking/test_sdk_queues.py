@@ -10,10 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from tests.served import ensure_queues
 from tests.waylab_tracking.sdk import Sdk
 
 from waylab_tracking.testing import Server
 
+pytestmark = pytest.mark.clearml
 SitDown = Callable[[str], Sdk]
 
 
@@ -51,7 +53,7 @@ def stock_agent(server: Server, home: Path, *queues: str) -> Iterator[None]:
 def test_a_clone_with_edited_parameters_waits_in_its_queue(
     server: Server, sdk: SitDown
 ) -> None:
-    server.call("queues.create", {"name": "vision"})
+    ensure_queues(server, "vision")
 
     result = sdk("ann").run(
         """

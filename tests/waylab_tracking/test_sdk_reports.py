@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
+import pytest
 from tests.waylab_tracking.door import Door
 from tests.waylab_tracking.sdk import Sdk
 
+pytestmark = pytest.mark.clearml
 SitDown = Callable[[str], Sdk]
 
 
