@@ -76,8 +76,10 @@ SUITES: dict[str, Suite] = {
     "options": _of_one("options", hostile.run_round, 1, "100,000 wishes"),
     "crashes": Suite(crashes.PARTS, 1, "every crash point of every operation"),
     "losses": _of_one("losses", losses.run_round),
-    "tracking-kill": _of_one("kills", tracking_soak.run_kills),
-    "tracking-fuzz": _of_one("fuzz", tracking_fuzz.run_round),
+    "tracking-kill": _of_one(
+        "kills", tracking_soak.run_kills, _TEN, "500 kills while events come in"
+    ),
+    "tracking-fuzz": _of_one("fuzz", tracking_fuzz.run_round, 5, "10,000 odd calls"),
 }
 
 
