@@ -120,7 +120,9 @@ def _wrong(folder: Path, entry: Entry) -> str:
         found = path.lstat()
     except (FileNotFoundError, NotADirectoryError):
         return "is missing"
-    if not stat.S_ISREG(found.st_mode):
+    # A link among its folders would let it be any file of this machine.
+    elsewhere = path.resolve() != folder.resolve() / entry.path
+    if elsewhere or not stat.S_ISREG(found.st_mode):
         return "is no file"
     if found.st_size != entry.size_bytes:
         return f"has {found.st_size} bytes instead of {entry.size_bytes}"

@@ -196,7 +196,8 @@ class FileServer:
         except (ValueError, KeyError, TypeError) as error:
             raise ApiError(400, 800, "The body must name `files`") from error
         deleted, errors = {}, {}
-        for name in map(str, names):
+        # Halves of characters have no bytes: neither a path nor an answer can hold one.
+        for name in (str(one).encode("utf-8", "replace").decode() for one in names):
             try:
                 await self._remove(who, key_of(name))
                 deleted[name] = name

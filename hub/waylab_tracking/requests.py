@@ -50,7 +50,6 @@ class Request(BaseModel):
     expiration_sec: int | None = None
     label: str | None = None
     access_key: str | None = None
-    display_name: str | None = None
     role: str | None = None
     keys: list[str] | None = None
     names: list[str] | None = None

@@ -23,7 +23,7 @@ from waylab_tracking.identity import make_credentials
 from waylab_tracking.moment import new_id, now
 from waylab_tracking.strict import REFUSED
 
-READY_SECONDS = 90.0
+READY_SECONDS = 300.0
 
 
 @dataclass(frozen=True)
@@ -152,6 +152,7 @@ class Server:
                     return
             except httpx.TransportError:
                 time.sleep(0.05)
+        self.kill()
         msg = f"The server did not start:\n{self.log.read_text('utf-8')}"
         raise RuntimeError(msg)
 

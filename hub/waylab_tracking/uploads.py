@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -17,6 +18,8 @@ from waylab_tracking.errors import ApiError
 
 WRITE_BYTES = 1 << 20
 MAX_HEADER_BYTES = 16 * 1024
+MAX_FILES = 1000
+"""In one form; the official clients send one."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,7 @@ class _Form:
         self._file: IO[bytes] | None = None
         self._buffer = bytearray()
         self._size = 0
+        self._before = 0
         self._meter: Meter | None = None
         self._parser = MultipartParser(
             boundary,
@@ -113,8 +117,7 @@ class _Form:
 
     async def discard(self) -> None:
         if self._file is not None:
-            self._file.close()
-            await asyncio.to_thread(Path(self._file.name).unlink, missing_ok=True)
+            await asyncio.to_thread(_give_up, self._file)
         for one in self.received:
             await asyncio.to_thread(one.path.unlink, missing_ok=True)
 
@@ -147,6 +150,8 @@ class _Form:
         self._size = 0
         if b"filename" not in options:
             return  # A plain field: clients send none that matter.
+        if len(self.received) >= MAX_FILES:
+            raise ApiError(400, 0, f"A form has at most {MAX_FILES} files")
         name = options.get(b"name", b"").decode("utf-8", "replace")
         self._meter = await self._admit(name)
         self._name = name
@@ -158,7 +163,7 @@ class _Form:
         data, self._buffer = bytes(self._buffer), bytearray()
         self._size += len(data)
         if self._meter is not None:
-            self._meter(self._size + sum(one.size_bytes for one in self.received))
+            self._meter(self._size + self._before)
         if self._file is not None and data:
             await asyncio.to_thread(self._file.write, data)
 
@@ -168,4 +173,12 @@ class _Form:
             await asyncio.to_thread(self._file.close)
             path = Path(self._file.name)
             self.received.append(Received(self._name, path, self._size))
+            self._before += self._size
         self._file = self._name = None
+
+
+def _give_up(file: IO[bytes]) -> None:
+    # Closing writes what is left, which a full disk refuses once more.
+    with suppress(OSError):
+        file.close()
+    Path(file.name).unlink(missing_ok=True)

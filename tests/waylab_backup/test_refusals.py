@@ -110,7 +110,20 @@ def test_a_backup_without_a_file_of_its_list_is_not_restored(backup: Path) -> No
         restoring.verify(backup)
 
 
-@pytest.mark.parametrize("path", ["../new/a", "/etc/a", "a/../../b", ""])
+def test_a_backup_with_a_link_for_a_folder_is_not_restored(
+    backup: Path, tmp_path: Path
+) -> None:
+    (backup / "hub").rename(tmp_path / "elsewhere")
+    (backup / "hub").symlink_to(tmp_path / "elsewhere")
+
+    with pytest.raises(DamagedError, match="is no file"):
+        restoring.restore(backup, tmp_path / "new", urls={}, say=silent)
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    "path", ["../new/a", "/etc/a", "a/../../b", "", "..", "/", "//etc/a", "a\0b"]
+)
 def test_a_manifest_that_leads_out_of_the_folder_is_refused(
     backup: Path, path: str
 ) -> None:

@@ -1,7 +1,10 @@
 """Freezing and unpacking: equal bytes for equal input, nothing out of bounds."""
 
+import hashlib
 import json
 import os
+import stat
+import unicodedata
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -149,13 +152,133 @@ GOOD = (
 
 
 @pytest.mark.parametrize(
-    "path", ["../evil", "/etc/evil", "a/../../evil", "a\\..\\evil", "./n", "a//b", ""]
+    "path",
+    [
+        *("../evil", "/etc/evil", "a/../../evil", "a\\..\\evil", "./n", "a//b", ""),
+        *("..", ".", "/", "//etc/evil", "a/..", "evil\0.txt", "a/./b", "a/"),
+    ],
 )
 def test_a_path_that_leaves_the_folder_is_refused(tmp_path: Path, path: str) -> None:
     archive, digest = hostile(tmp_path, manifest_of(GOOD, (path, 0, "")))
     with pytest.raises(BundleError, match="leaves its folder"):
         bundle.unpack(archive, tmp_path / "out", digest)
     assert not (tmp_path / "evil").exists()
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["n" * 300, "a/" * 2500 + "b", "\N{GRINNING FACE}" * 80, "n.ipynb/inside"],
+    ids=["a name of 300", "a path of 5000", "a name of 320 bytes", "below a file"],
+)
+def test_a_path_that_no_disk_takes_is_refused(tmp_path: Path, path: str) -> None:
+    empty = hashlib.sha256().hexdigest()
+    entries = [("files/n.ipynb", b"{}"), (f"files/{path}", b"")]
+    archive, digest = hostile(tmp_path, manifest_of(GOOD, (path, 0, empty)), entries)
+
+    with pytest.raises(BundleError, match="Cannot unpack"):
+        bundle.unpack(archive, tmp_path / "out", digest)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["%2e%2e/evil", "%252e%252e/evil", "..%2fevil", "C:evil", ".../evil", "a\nb"],
+)
+def test_an_odd_path_stays_in_the_folder(tmp_path: Path, path: str) -> None:
+    empty = hashlib.sha256().hexdigest()
+    entries = [("files/n.ipynb", b"{}"), (f"files/{path}", b"")]
+    archive, digest = hostile(tmp_path, manifest_of(GOOD, (path, 0, empty)), entries)
+
+    bundle.unpack(archive, tmp_path / "out", digest)
+
+    assert (tmp_path / "out" / path).is_file()
+    assert {one.name for one in tmp_path.iterdir()} == {"hostile.zip", "out"}
+
+
+def test_a_link_in_a_bundle_is_a_plain_file(tmp_path: Path) -> None:
+    target = b"/etc/passwd"
+    link = ("link", len(target), hashlib.sha256(target).hexdigest())
+    path = tmp_path / "links.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("manifest.json", json.dumps(manifest_of(GOOD, link)))
+        archive.writestr("files/n.ipynb", b"{}")
+        entry = zipfile.ZipInfo("files/link")
+        entry.external_attr = (stat.S_IFLNK | 0o777) << 16
+        archive.writestr(entry, target)
+
+    bundle.unpack(path, tmp_path / "out", bundle.hash_of(path))
+
+    assert not (tmp_path / "out/link").is_symlink()
+    assert (tmp_path / "out/link").read_bytes() == target
+
+
+def test_a_link_that_was_there_before_leads_nowhere(tmp_path: Path) -> None:
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a").symlink_to(tmp_path / "outside")
+    empty = hashlib.sha256().hexdigest()
+    entries = [("files/n.ipynb", b"{}"), ("files/a/evil", b"")]
+    archive, digest = hostile(
+        tmp_path, manifest_of(GOOD, ("a/evil", 0, empty)), entries
+    )
+
+    with pytest.raises(BundleError, match="outside of its folder"):
+        bundle.unpack(archive, tmp_path / "out", digest)
+
+    assert list((tmp_path / "outside").iterdir()) == []
+
+
+def test_twins_of_unicode_are_two_files_or_a_refusal(tmp_path: Path) -> None:
+    twins = [unicodedata.normalize(form, "h\u00e4t") for form in ("NFC", "NFD")]
+    files = [
+        (name, 1, hashlib.sha256(content).hexdigest())
+        for name, content in zip(twins, (b"c", b"d"), strict=True)
+    ]
+    archive, digest = hostile(
+        tmp_path,
+        manifest_of(GOOD, *files),
+        [
+            ("files/n.ipynb", b"{}"),
+            (f"files/{twins[0]}", b"c"),
+            (f"files/{twins[1]}", b"d"),
+        ],
+    )
+
+    bundle.unpack(archive, tmp_path / "out", digest)
+
+    found = {one.read_bytes() for one in (tmp_path / "out").iterdir()}
+    assert found == {b"{}", b"c", b"d"}
+
+
+def test_a_hundred_thousand_files_are_refused_before_unpacking(tmp_path: Path) -> None:
+    many = [(f"{number}", 0, "") for number in range(100_000)]
+    archive, digest = hostile(tmp_path, manifest_of(GOOD, *many))
+
+    with pytest.raises(BundleError, match="claims 100001 files"):
+        bundle.unpack(archive, tmp_path / "out", digest)
+
+    assert not (tmp_path / "out").exists()
+
+
+def test_entries_that_no_manifest_names_are_left_alone(tmp_path: Path) -> None:
+    entries = [("files/n.ipynb", b"{}"), ("../evil", b"x"), ("/etc/evil", b"x")]
+    entries += [(f"files/{number}", b"") for number in range(1000)]
+    archive, digest = hostile(tmp_path, manifest_of(GOOD), entries)
+
+    bundle.unpack(archive, tmp_path / "out", digest)
+
+    assert [one.name for one in (tmp_path / "out").iterdir()] == ["n.ipynb"]
+
+
+@pytest.mark.parametrize("claimed", [2, 10**12])
+def test_a_bomb_is_not_read_into_memory_either(tmp_path: Path, claimed: int) -> None:
+    archive, _ = hostile(
+        tmp_path,
+        manifest_of(("n.ipynb", claimed, "")),
+        [("files/n.ipynb", b"\0" * 50_000_000)],
+    )
+
+    with pytest.raises(BundleError, match=r"too much|not what its manifest says"):
+        bundle.read_notebook_bytes(archive)
 
 
 def test_a_bomb_stops_at_the_size_it_claimed(tmp_path: Path) -> None:

@@ -28,6 +28,8 @@ PREFIX = "files/"
 MAX_FILES = 20_000
 MAX_TOTAL_BYTES = 2 * 1024**3
 MAX_MANIFEST_BYTES = 16 * 1024**2
+MAX_NOTEBOOK_BYTES = 256 * 1024**2
+"""What is read into memory; without outputs, notebooks are far smaller."""
 PIECE_BYTES = 1024**2
 # Fixed, so that equal input gives equal bytes.
 EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -131,7 +133,18 @@ def read_notebook_bytes(path: Path) -> bytes:
         BundleError: the bundle is damaged.
     """
     with _opened(path) as archive:
-        return archive.read(f"{PREFIX}{_read_manifest(archive).notebook}")
+        manifest = _read_manifest(archive)
+        name = manifest.notebook
+        size = next(file.size_bytes for file in manifest.files if file.path == name)
+        if size > MAX_NOTEBOOK_BYTES:
+            msg = f"The bundle's notebook has {size} bytes: too much to be shown."
+            raise BundleError(msg)
+        with archive.open(f"{PREFIX}{name}") as file:
+            content = file.read(size + 1)
+        if len(content) != size:
+            msg = f"The bundle's {name!r} is not what its manifest says."
+            raise BundleError(msg)
+        return content
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from waylab_tracking import requests, sight
 from waylab_tracking.access import Kind
 from waylab_tracking.database import models
-from waylab_tracking.errors import ApiError
+from waylab_tracking.errors import ApiError, validation
 from waylab_tracking.identity import COMPANY
 from waylab_tracking.moment import new_id, now
 from waylab_tracking.registry import Call, Json, endpoint, for_each
@@ -274,12 +274,20 @@ def _set_archived(call: Call, *, archived: bool) -> Json:
     return {"archived" if archived else "unarchived": True}
 
 
+def _by_key(items: list[Json]) -> Json:
+    for number, one in enumerate(items):
+        if not isinstance(one.get("key"), str):
+            msg = f"field 'metadata.{number}.key': a text is required"
+            raise validation(msg)
+    return {one["key"]: one for one in items}
+
+
 def _take_fields(call: Call, doc: Json) -> Json:
     changed: Json = {}
     for name in EDITABLE:
         if call.body.get(name) is not None:
             value = call.body[name]
             if name == "metadata" and isinstance(value, list):
-                value = {str(one["key"]): one for one in value}
+                value = _by_key(value)
             doc[name] = changed[name] = shaped(name, value)
     return changed

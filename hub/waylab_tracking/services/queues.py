@@ -39,8 +39,6 @@ def create(call: Call) -> Json:
         "system_tags": call.body.get("system_tags") or [],
         "metadata": {},
     }
-    if shown := call.body.get("display_name"):
-        doc["display_name"] = shown
     call.db.execute(queues.insert().values(id=doc["id"], name=name, doc=doc))
     return {"id": doc["id"]}
 
@@ -74,7 +72,7 @@ def update(call: Call) -> Json:
     doc = waiting.queue_by_id(call.db, call.need("queue"))
     changed: Json = {
         name: call.body[name]
-        for name in ("name", "display_name", "tags", "system_tags")
+        for name in ("name", "tags", "system_tags")
         if name in call.body
     }
     doc |= changed
