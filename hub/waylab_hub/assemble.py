@@ -86,6 +86,8 @@ def _sign_in(config: Config, settings: HubSettings) -> None:
     sign_in.only_user = only_user(
         settings.site, settings.first_admin, isolated=settings.isolated
     )
+    sign_in.manage_groups = bool(settings.site.groups)
+    sign_in.members = settings.site.members
     # Short, so that the sessions of a removed user end at once; it costs one look
     # into a small local file.
     sign_in.auth_refresh_age = 5
@@ -189,6 +191,7 @@ def _labs(config: Config, settings: HubSettings) -> None:
         settings.tracking_web_url or f"{settings.public_url}{TRACKING_PREFIX}"
     )
     labs.tracking_files_url = settings.tracking_files_url
+    labs.keys_days = settings.site.tracking.keys_days
     labs.own_keys = settings.site.tracking.is_external
     labs.tracking_key_file = str(settings.tracking_key_file)
     labs.idle_hours = settings.site.labs.idle_hours

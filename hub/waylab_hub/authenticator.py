@@ -11,7 +11,7 @@ from typing import Any
 from jupyterhub import orm
 from jupyterhub.auth import Authenticator
 from tornado.web import HTTPError
-from traitlets import Unicode, default
+from traitlets import Dict, Unicode, default
 
 from waylab_hub.password_page import PasswordHandler
 from waylab_hub.throttle import Throttle
@@ -40,6 +40,13 @@ class WaylabAuthenticator(Authenticator):  # type: ignore[misc]
     only_user = Unicode(
         help="""The one user who may sign in; empty, the default, admits all. Set where
         all labs share one system account and the site did not agree to that.""",
+    ).tag(config=True)
+
+    members = Dict(
+        help="""The members of each group of the site, by the group's name. With any,
+        `manage_groups` must be on, and users are in these groups alone; empty, the
+        default, leaves the groups to the hub's admins. Example:
+        `{"vision": ["maria"]}`.""",
     ).tag(config=True)
 
     def __init__(self, **options: Any) -> None:
@@ -83,7 +90,7 @@ class WaylabAuthenticator(Authenticator):  # type: ignore[misc]
             raise HTTPError(_FORBIDDEN, msg)
         self._remember_device(handler, user.name)
         self._apply(handler.find_user(user.name), user)
-        return {"name": user.name, "admin": user.admin}
+        return self._told(user)
 
     async def check_password(
         self, handler: Any, name: str, password: str
@@ -122,7 +129,7 @@ class WaylabAuthenticator(Authenticator):  # type: ignore[misc]
             token = bool(handler is not None and handler.get_auth_token())
             if not token:
                 return False
-        return {"name": stored.name, "admin": stored.admin}
+        return self._told(stored)
 
     def get_handlers(self, app: Any) -> list[tuple[str, type]]:
         """Add the page for changing the password."""
@@ -133,6 +140,13 @@ class WaylabAuthenticator(Authenticator):  # type: ignore[misc]
         hub_user.orm_user.cookie_id = orm.new_token()
         hub_user.db.commit()
         self.users.apply_generation(stored)
+
+    def _told(self, user: User) -> dict[str, object]:
+        told: dict[str, object] = {"name": user.name, "admin": user.admin}
+        if self.manage_groups:
+            named = (name for name, users in self.members.items() if user.name in users)
+            told["groups"] = sorted(named)
+        return told
 
     def _apply(self, hub_user: Any, stored: User) -> None:
         if stored.applied == stored.generation:

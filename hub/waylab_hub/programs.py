@@ -162,6 +162,11 @@ def _tracking(blueprint: Blueprint) -> Program:
         "ARCHIVED_DAYS": str(blueprint.site.tracking.archived_days),
         "LOGS_DAYS": str(blueprint.site.tracking.logs_days),
         "IMAGES_DAYS": str(blueprint.site.tracking.images_days),
+        **(
+            {"GROUPS": json.dumps(blueprint.site.members)}
+            if blueprint.site.groups
+            else {}
+        ),
         "OAUTH_CLIENT_ID": TRACKING_CLIENT,
         "OAUTH_CLIENT_SECRET_FILE": str(state.secret_file("oauth-secret")),
         # Without a host: whatever name the browser knows the hub by stays in use.

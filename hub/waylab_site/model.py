@@ -196,6 +196,15 @@ class Homes(_Table):
     path: AbsolutePath | None = None
 
 
+class Group(_Table):
+    """Users who see shares and projects together."""
+
+    name: Name
+    members: tuple[
+        Annotated[str, StringConstraints(min_length=1, max_length=64)], ...
+    ] = ()
+
+
 class Share(_Table):
     """A folder or a volume that labs and jobs see at the same place.
 
@@ -361,6 +370,12 @@ class Site(_Table):
     images: tuple[Image, ...] = ()
     profiles: tuple[Profile, ...]
     shares: tuple[Share, ...] = ()
+    groups: tuple[Group, ...] = ()
+
+    @property
+    def members(self) -> dict[str, tuple[str, ...]]:
+        """The members of each group; empty where the hub's admins keep the groups."""
+        return {group.name: group.members for group in self.groups}
 
     @property
     def local_node(self) -> Node | None:

@@ -30,6 +30,7 @@ def problems(site: Site, inventory: Inventory) -> tuple[Problem, ...]:
         *_doubled("profiles", (profile.name for profile in site.profiles)),
         *_doubled("images", (image.name for image in site.images)),
         *_doubled("shares", (share.name for share in site.shares)),
+        *_doubled("groups", (group.name for group in site.groups)),
         *_nodes(site),
         *_queues(site),
         *_images(site),
@@ -152,7 +153,11 @@ def _homes_and_shares(site: Site) -> Iterator[Problem]:
             "mount that folder, as by NFS, at the same place on each of these nodes.",
         )
     mounts: dict[str, str] = {}
+    groups = set(site.members)
     for index, share in enumerate(site.shares):
+        if groups:
+            where = ("shares", index, "groups")
+            yield from _unknown(where, share.groups, groups, "group")
         if (share.path is None) == (share.volume is None):
             yield Problem(
                 ("shares", index),

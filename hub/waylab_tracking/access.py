@@ -275,6 +275,7 @@ _TABLE: tuple[tuple[str, frozenset[Role], tuple[Need, ...], str], ...] = (
     ("waylab", AGENTS, (OWN_TASK,), "job_token"),
     ("waylab", PEOPLE, (PROJECTS,), "get_sharing"),
     ("waylab", PEOPLE, (OWN_PROJECT,), "share_project"),
+    ("waylab", PEOPLE, NOTHING, "renew_keys"),
     (
         "workers",
         EVERYONE,

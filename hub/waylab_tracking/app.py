@@ -21,7 +21,15 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from waylab_tracking import faults, journal, log_text, moving, openapi, services
+from waylab_tracking import (
+    faults,
+    journal,
+    log_text,
+    moving,
+    openapi,
+    services,
+    sharing,
+)
 from waylab_tracking.callers import PAGE, by_header, by_page
 from waylab_tracking.database import Database
 from waylab_tracking.entrances import Guard
@@ -320,6 +328,7 @@ class Server:
         self.database = Database(settings.database)
         links = Links(settings)
         pulse = Pulse()
+        self._groups = settings.groups
         self._api = Api(self.database, self.identity, links, pulse, settings)
         self._sweeper = Sweeper(self.database, pulse, settings)
         self._files = FileServer(
@@ -365,6 +374,8 @@ class Server:
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
         await self.database.run(services.queues.create_built_in)
+        if self._groups is not None:
+            await self.database.run(partial(sharing.take_groups, groups=self._groups))
         rounds = [
             asyncio.create_task(one.run()) for one in (self._sweeper, self._keeper)
         ]

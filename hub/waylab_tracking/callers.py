@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 from itsdangerous import BadSignature, URLSafeTimedSerializer
@@ -39,12 +40,15 @@ LOOKING = frozenset(
         "tasks.get_by_id_ex",
         "users.get_all_ex",
         "users.get_current_user",
+        "waylab.get_sharing",
         "workers.get_all",
         "workers.get_stats",
     }
 )
 """What a page may ask in the name of a signed-in browser; none of these changes
 anything."""
+CHANGING = frozenset({"waylab.share_project"})
+"""The changes that a page may make: only who sees what, and for no other site."""
 SESSION_SECONDS = 8 * 3600
 
 
@@ -85,16 +89,24 @@ def by_page(
     """Tell who looks at a page of ours that calls an endpoint.
 
     Raises:
-        ApiError: the call changes something (403), comes from another site (403), or
-            nobody is signed in (401).
+        ApiError: the call changes more than pages may (403), comes from another site
+            (403), or nobody is signed in (401).
     """
-    if endpoint not in LOOKING:
+    if endpoint not in LOOKING | CHANGING:
         raise forbidden(f"pages only look: {endpoint} takes a token")
     if request.headers.get("sec-fetch-site", "same-origin") != "same-origin":
         raise forbidden("another site asks")
+    if endpoint in CHANGING and not _is_of_our_page(request):
+        raise forbidden("only our own page may change this")
     if "authorization" in request.headers:
         return by_header(request, db, identity, keys=True)
     return _by_cookie(request, db, identity)
+
+
+def _is_of_our_page(request: Request) -> bool:
+    """Say whether a browser names our origin, which it does for each POST."""
+    origin = urlsplit(request.headers.get("origin", ""))
+    return request.method == "POST" and origin.netloc == request.headers.get("host")
 
 
 def _by_cookie(request: Request, db: sa.Connection, identity: Identity) -> Principal:

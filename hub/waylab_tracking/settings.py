@@ -126,6 +126,12 @@ class TrackingSettings(BaseSettings):
         description="JSON: what is done with given-up jobs, by the name of their queue,"
         ' as in {"train": {"action": "requeue", "requeues": 2}}.',
     )
+    groups: dict[str, list[str]] | None = Field(
+        default=None,
+        description="JSON: the members of all groups by name, as in"
+        ' {"vision": ["maria"]}; taken over at each start. Without it, groups are as'
+        " `waylab.ensure_user` last said.",
+    )
     oauth_client_id: str = Field(default="", description="OAuth2 client of the pages.")
     oauth_client_secret_file: Path | None = Field(
         default=None, description="File that holds the OAuth2 client's secret."

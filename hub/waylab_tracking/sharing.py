@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Any
 
 import sqlalchemy as sa
 
+from waylab_tracking.access import Role
 from waylab_tracking.database import memberships, projects, shares, users
 from waylab_tracking.errors import validation
 from waylab_tracking.sight import GROUP, USER
 
 Json = dict[str, Any]
 MAX_MEMBERS = 1000
+NOBODY = ""
 
 
 class Visibility(StrEnum):
@@ -101,8 +103,31 @@ def set_groups(db: sa.Connection, user: str, groups: Iterable[str]) -> None:
         db.execute(memberships.insert().values(user=user, group=group))
 
 
+def take_groups(db: sa.Connection, groups: Mapping[str, Iterable[str]]) -> None:
+    """Let all users be in these groups alone; who is not known yet comes later."""
+    db.execute(memberships.delete())
+    people = sa.select(users.c.id, users.c.name).where(users.c.active)
+    ids = {row.name: row.id for row in db.execute(people)}
+    for group, members in groups.items():
+        # Nobody's: the group is there before any of its members has signed in.
+        for user in {NOBODY, *(ids[one] for one in members if one in ids)}:
+            db.execute(memberships.insert().values(user=user, group=group))
+
+
+def known_users(db: sa.Connection) -> list[str]:
+    """Name the people whom a project can be shared with."""
+    roles = users.c.role.in_((Role.USER.value, Role.ADMIN.value))
+    names = sa.select(users.c.name).where(users.c.active, roles)
+    return sorted(db.execute(names).scalars())
+
+
+def known_groups(db: sa.Connection) -> list[str]:
+    """Name the groups that a project can be shared with."""
+    return sorted(db.execute(sa.select(memberships.c.group).distinct()).scalars())
+
+
 def told(db: sa.Connection, doc: Json) -> Json:
-    """Tell who sees a project, and which project above says so."""
+    """Tell who sees a project, what it says itself, and which above says it else."""
     row = db.execute(sa.select(projects).where(projects.c.id == doc["id"])).one()
     above = sa.select(projects.c.name, projects.c.visibility, projects.c.doc)
     ruling = db.execute(above.where(projects.c.id == row.scope)).first()
@@ -122,6 +147,7 @@ def told(db: sa.Connection, doc: Json) -> Json:
         "name": doc["name"],
         "owner": db.execute(owner).scalar() or doc["user"],
         "visibility": ruling.visibility if ruling else Visibility.PUBLIC.value,
+        "own": row.visibility or Visibility.INHERIT.value,
         "inherited_from": ruling.name if inherited and ruling else None,
         "users": people,
         "groups": groups,
@@ -144,13 +170,13 @@ def _users(db: sa.Connection, names: set[str]) -> set[str]:
 
 
 def _groups(db: sa.Connection, names: set[str]) -> set[str]:
-    rows = db.execute(sa.select(memberships.c.group).distinct()).scalars()
-    known = set(rows)
-    if missing := sorted(names - known):
-        listed = ", ".join(sorted(known)) or "none"
+    known = known_groups(db)
+    if missing := sorted(names - set(known)):
+        listed = ", ".join(known) or "none"
         msg = (
             f"field 'groups': no group {missing[0][:100]!r} is known here (known: "
-            f"{listed}). A group is known once one of its members has signed in."
+            f"{listed}). A group is known once one of its members has signed in, or "
+            "the site declares it."
         )
         raise validation(msg)
     return names

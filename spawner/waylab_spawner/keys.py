@@ -26,6 +26,8 @@ class TrackingPlace:
     key_file: Path
 
 
+KEYS_DAYS = "WAYLAB_KEYS_DAYS"
+"""Variable that tells a lab how old its keys may become."""
 NO_KEYS = "WAYLAB_NO_CLEARML"
 """Variable that tells a lab why it has no way to ClearML."""
 _NO_KEYS = (
@@ -96,10 +98,20 @@ class LabKeys:
     """The keys of one lab, known to tracking by the lab's label."""
 
     def __init__(
-        self, place: TrackingPlace, user: str, server: str, groups: tuple[str, ...]
+        self,
+        place: TrackingPlace,
+        user: str,
+        server: str,
+        groups: tuple[str, ...],
+        *,
+        days: float = 0.0,
     ) -> None:
-        """Nothing is sent yet; `groups` are the user's at the hub."""
+        """Nothing is sent yet; `groups` are the user's at the hub.
+
+        The lab renews keys that are `days` old; never if that is 0.
+        """
         self._groups = groups
+        self._days = days
         self._place = place
         self._user = user
         self._label = f"lab:{user}/{server}"
@@ -115,7 +127,7 @@ class LabKeys:
             await tracking.ensure_user(self._user, role, self._groups)
             await tracking.revoke_labelled(self._user, self._label)
             keys = await tracking.make_keys(self._user, self._label)
-        return sdk_environment(
+        environment = sdk_environment(
             Credentials(
                 api_url=self._place.api_url,
                 web_url=self._place.web_url,
@@ -124,6 +136,9 @@ class LabKeys:
                 secret_key=keys.secret_key,
             )
         )
+        if self._days:
+            environment[KEYS_DAYS] = f"{self._days:g}"
+        return environment
 
     async def revoke(self) -> None:
         """Take the keys back.

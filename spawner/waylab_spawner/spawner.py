@@ -365,7 +365,7 @@ class WaylabSpawner(SiteTraits, Spawner):  # type: ignore[misc]
         if self.own_keys and self.board_url:
             return OwnKeys(place, self.user.name, self._open_board)
         groups = tuple(group.name for group in self.user.groups)
-        return LabKeys(place, self.user.name, self.name, groups)
+        return LabKeys(place, self.user.name, self.name, groups, days=self.keys_days)
 
     def _board(self) -> BoardClient | None:
         return self._open_board() if self.board_url else None

@@ -93,6 +93,12 @@ class SiteTraits(HasTraits):
     tracking_key_file = Unicode(
         help="The 0600 file with the keys of the `system` principal.",
     ).tag(config=True)
+    keys_days = Float(
+        0.0,
+        min=0.0,
+        help="""Days after which a lab that still runs renews its keys for the embedded
+        tracking server. Default: 0, never. Example: `30`.""",
+    ).tag(config=True)
     own_keys = Bool(
         False,
         help="""Whether users bring their own ClearML keys, which the board keeps, as

@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import signal
+import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -151,7 +152,7 @@ def test_a_lab_knows_its_users_keys_and_no_secret_of_the_hub(
     }
     assert len(secrets) >= 4
     assert not secrets & set(environment.values())
-    allowed = {"WAYLAB_LAB", "WAYLAB_TEMPLATES"}
+    allowed = {"WAYLAB_LAB", "WAYLAB_TEMPLATES", "WAYLAB_KEYS_DAYS"}
     assert {name for name in environment if name.startswith("WAYLAB_")} == allowed
     assert environment["CUDA_VISIBLE_DEVICES"] == ""
     keys = (
@@ -296,6 +297,48 @@ def test_each_user_has_an_account_and_no_door_into_anothers_lab(
 
 
 @isolated_only
+def test_the_groups_of_the_site_file_reach_hub_and_tracking(
+    waylab: Waylab, fresh: Open
+) -> None:
+    waylab.add_user("vera", PASSWORD)
+    waylab.add_user("otto", PASSWORD)
+    site = waylab.root / "waylab.toml"
+    plain = site.read_text()
+    site.write_text(f'{plain}\n[[groups]]\nname = "vision"\nmembers = ["vera"]\n')
+    try:
+        for program in ("tracking", "hub"):
+            waylab.run("restart", program)
+        named, known = {}, []
+        for name in ("vera", "otto"):
+            browser = fresh()
+            browser.sign_in(name, PASSWORD)
+            told = browser.client.get("/hub/api/user").raise_for_status().json()
+            named[name] = told["groups"]
+            known.append(_is_known_to_tracking(waylab, name))
+        with _api(waylab, "otto") as owner:
+            made = owner.post("projects.create", json={"name": "eyes"})
+            project = made.raise_for_status().json()["data"]["id"]
+        # As otto's page does it, which is the last browser's.
+        browser.client.get("/services/clearml/").raise_for_status()
+        shared = browser.client.post(
+            "/services/clearml/waylab.share_project",
+            json={"project": project, "visibility": "group", "groups": ["vision"]},
+            headers={"X-Waylab-Page": "1", "Origin": waylab.url},
+        )
+        with _api(waylab, "vera") as member:
+            seen = member.post("projects.get_by_id", json={"project": project})
+    finally:
+        site.write_text(plain)
+        for program in ("tracking", "hub"):
+            waylab.run("restart", program)
+
+    assert named == {"vera": ["vision"], "otto": []}
+    assert known == [True, True]
+    assert shared.is_success, shared.text
+    assert seen.is_success
+
+
+@isolated_only
 def test_nobody_writes_to_anothers_runs_through_the_proxy(waylab: Waylab) -> None:
     waylab.add_user("dora", PASSWORD)
     admins, doras = (_api(waylab, name) for name in ("admin", "dora"))
@@ -319,6 +362,13 @@ def test_nobody_writes_to_anothers_runs_through_the_proxy(waylab: Waylab) -> Non
         assert admins.get(f"files/{path}").content == b"theirs"
         kept = admins.post("tasks.get_by_id", json={"task": task}).json()["data"]
         assert (kept["task"]["name"], kept["task"]["status"]) == ("theirs", "created")
+
+
+def _is_known_to_tracking(waylab: Waylab, name: str) -> bool:
+    path = waylab.root / "tracking" / "tracking.sqlite"
+    with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
+        row = db.execute("SELECT 1 FROM users WHERE active AND name = ?", (name,))
+        return row.fetchone() is not None
 
 
 def _api(waylab: Waylab, user: str) -> httpx.Client:

@@ -222,6 +222,15 @@ def test_an_unreadable_file_is_named(tmp_path: Path) -> None:
             "the share 'data' needs either a path or a volume",
         ),
         (
+            '[[groups]]\nname = "nlp"\n[[groups]]\nname = "nlp"\n',
+            "there are two groups called 'nlp'",
+        ),
+        (
+            '[[groups]]\nname="nlp"\n[[shares]]\nname="a"\nmount="/a"\npath="/a"\n'
+            'groups=["vision"]\n',
+            "there is no group 'vision'",
+        ),
+        (
             '[[shares]]\nname="data"\nmount="/data"\npath="/srv"\nvolume="data"\n',
             "the share 'data' needs either a path or a volume",
         ),

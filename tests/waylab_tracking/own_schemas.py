@@ -85,9 +85,11 @@ SHARING = _object(
     name=TEXT,
     owner=TEXT,
     visibility={"enum": ["public", "private", "group"]},
+    own={"enum": ["public", "private", "group", "inherit"]},
     inherited_from=TEXT_OR_NULL,
     users=_list(TEXT),
     groups=_list(TEXT),
+    may_change=TRUTH,
 )
 
 SCHEMAS: dict[str, Json] = {
@@ -124,9 +126,16 @@ SCHEMAS: dict[str, Json] = {
         total=INTEGER,
         runs=_list(EXPIRED),
     ),
-    "waylab.get_sharing": _object(projects=_list(SHARING)),
+    "waylab.get_sharing": _object(
+        projects=_list(SHARING),
+        known_users=_list(TEXT),
+        known_groups=_list(TEXT),
+    ),
     "waylab.job_token": _object(token=TEXT, user=NAMED, expires_in=INTEGER),
     "waylab.remove_user": _object(removed=INTEGER),
+    "waylab.renew_keys": _object(
+        credentials=_object(access_key=TEXT, secret_key=TEXT, label=TEXT)
+    ),
     "waylab.share_project": _object(project=SHARING),
     "workers.cluster_report": NOTHING,
     "workers.cluster_unregister": NOTHING,

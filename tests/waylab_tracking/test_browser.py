@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -284,6 +285,32 @@ def test_models_and_versions_tell_where_they_come_from(
     lineage = page.get_by_role("table", name="Lineage")
     expect(lineage.get_by_role("link", name="digits 1.0.0")).to_be_visible()
     expect(page.get_by_text("1 added, 0 changed, 0 removed")).to_be_visible()
+    assert screen.quiet()
+
+
+@BOTH
+def test_an_owner_sets_who_sees_a_project(screen: Screen, world: World) -> None:
+    world.server.call("waylab.ensure_user", {"name": "cara", "groups": ["nlp"]})
+    name = f"shared {secrets.token_hex(4)}"
+    project = world.door.call("projects.create", name=name)["id"]
+    page = screen.open(f"/projects/{project}")
+    seen = page.get_by_role("region", name="Who sees this project")
+    change = seen.get_by_role("button", name="Change who sees it")
+    expect(seen).to_contain_text("Everybody who may sign in")
+
+    change.press("Enter")
+    expect(page.get_by_role("radio", name=re.compile("^Everybody"))).to_be_focused()
+    page.get_by_role("radio", name=re.compile("^Groups")).check()
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("alert")).to_contain_text("Choose a group")
+    page.get_by_role("checkbox", name="nlp").check()
+    assert screen.fits()
+    page.get_by_role("button", name="Save").click()
+
+    expect(seen).to_contain_text("the group nlp")
+    expect(change).to_be_focused()
+    [told] = world.door.call("waylab.get_sharing", projects=[project])["projects"]
+    assert (told["own"], told["groups"]) == ("group", ["nlp"])
     assert screen.quiet()
 
 

@@ -256,6 +256,40 @@ def test_pages_ask_the_api_only_to_look(server: Server) -> None:
     assert (looked, changed, elsewhere, unmarked) == (200, 403, 403, 401)
 
 
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Origin": "{own}"}, 200),
+        ({}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Origin": "http://127.0.0.1:1"}, 403),
+        ({"Origin": "{own}", "Sec-Fetch-Site": "same-site"}, 403),
+    ],
+    ids=["our page", "no browser", "sandboxed file", "other port", "other site"],
+)
+def test_only_our_own_page_sets_who_sees_a_project(
+    hub: Server, browser: httpx.Client, headers: dict[str, str], status: int
+) -> None:
+    ann = Door(hub, hub.create_user("ann"))
+    name = f"shared by {headers}"
+    made = ann.call("projects.create", name=name, description="")["id"]
+    follow(browser, hub, browser.get(f"{PREFIX}/"))
+
+    answer = browser.post(
+        f"{PREFIX}/waylab.share_project",
+        json={"project": made, "visibility": "private"},
+        headers={
+            "X-Waylab-Page": "1",
+            **{name: text.format(own=hub.url) for name, text in headers.items()},
+        },
+    )
+
+    told = ann.call("waylab.get_sharing", projects=[made])["projects"][0]
+    ann.close()
+    assert answer.status_code == status
+    assert told["own"] == ("private" if status == 200 else "inherit")
+
+
 @pytest.mark.parametrize("endpoint", sorted(LOOKING))
 def test_what_pages_may_ask_changes_nothing(endpoint: str) -> None:
     assert endpoint.split(".")[1].startswith(("get_", "scalar_", "debug_images"))

@@ -43,9 +43,11 @@ def test_a_new_project_is_everybodys(ann: Door, bob: Door) -> None:
             "name": "open plans",
             "owner": "ann",
             "visibility": "public",
+            "own": "inherit",
             "inherited_from": None,
             "users": [],
             "groups": [],
+            "may_change": False,
         }
     ]
 
@@ -222,6 +224,52 @@ def test_files_are_read_by_who_sees_their_project(
     shown = [bob.get(f"/files/{path}").status_code for path in paths]
 
     assert (hidden, written, shown) == ([404, 404], 403, [200, 200])
+
+
+def test_the_project_tells_what_a_form_has_to_know(
+    ann: Door, bob: Door, project: str
+) -> None:
+    share(ann, project, "private", users=["bob"])
+    below = ann.call("projects.create", name="secret plans/a", description="")["id"]
+
+    told = [
+        door.call("waylab.get_sharing", projects=[project, below])
+        for door in (ann, bob)
+    ]
+
+    rows = [[(p["own"], p["may_change"]) for p in one["projects"]] for one in told]
+    assert rows == [
+        [("private", True), ("inherit", True)],
+        [("private", False), ("inherit", False)],
+    ]
+    assert {"ann", "bob"} <= set(told[0]["known_users"])
+    assert "system" not in told[0]["known_users"]
+
+
+def test_groups_of_the_settings_are_there_at_once_and_rule_alone(
+    tmp_path: Path,
+) -> None:
+    def read(groups: dict[str, list[str]], role: str) -> tuple[list[str], bool]:
+        with running_server(tmp_path / "s", groups=json.dumps(groups)) as server:
+            ann = Door(server, server.create_user("ann"))
+            bob = Door(server, server.create_user("bob", role))
+            [made] = [
+                one["id"] for one in ann.call("projects.get_all")["projects"]
+            ] or [ann.call("projects.create", name="plans", description="")["id"]]
+            if "nlp" in groups:
+                share(ann, made, "group", groups=["nlp"])
+            known = bob.call("waylab.get_sharing")
+            ann.close()
+            bob.close()
+        return known["known_groups"], bool(known["projects"])
+
+    first = read({"nlp": ["zoe"], "vision": ["bob"]}, "user")
+    second = read({"nlp": ["bob"]}, "user")
+    third = read({"vision": ["bob"]}, "user")
+
+    assert first == (["nlp", "vision"], False)
+    assert second == (["nlp"], True)
+    assert third == (["vision"], False)
 
 
 def test_an_open_server_keeps_to_what_was_set(tmp_path: Path) -> None:

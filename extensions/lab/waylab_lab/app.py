@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from jupyter_server.serverapp import ServerApp
 from jupyter_server.utils import url_path_join
+from tornado.ioloop import PeriodicCallback
 
 from waylab_lab import run_routes, starter_routes, submit_routes
 from waylab_lab.base import WaylabHandler
 from waylab_lab.connection import Connection
 from waylab_lab.outputs import Outputs
 from waylab_lab.paths import ServerRoot
+from waylab_lab.renewal import Renewal
 from waylab_lab.settings import OUTPUT_FOLDER, LabSettings
 
 _RUN = r"runs/([A-Za-z0-9]{1,64})"
@@ -42,8 +45,14 @@ def load(server_app: ServerApp) -> None:
         Path(server_app.root_dir),
         allow_hidden=bool(server_app.contents_manager.allow_hidden),
     )
+    connection = Connection(settings)
+    if settings.keys_days > 0:
+        renewal = Renewal(
+            connection, os.environ, settings.keys_days, lambda: datetime.now(UTC)
+        )
+        PeriodicCallback(renewal.step, timedelta(hours=1)).start()
     shared = {
-        "connection": Connection(settings),
+        "connection": connection,
         "root": root,
         "outputs": Outputs(root.folder / OUTPUT_FOLDER),
     }

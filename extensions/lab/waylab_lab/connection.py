@@ -7,9 +7,11 @@ import functools
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Concatenate, ParamSpec, TypeVar
 
 from waylab_clearml.client import Client
+from waylab_clearml.credentials import Credentials
 from waylab_clearml.errors import CredentialsError
 from waylab_clearml.rights import Rights, rights
 from waylab_lab.settings import LabSettings
@@ -32,6 +34,7 @@ class Connection:
         """Keep the settings; nothing is sent yet."""
         self.settings = settings
         self._clients: dict[float, Client] = {}
+        self._retired: list[Client] = []
         self._rights: Rights | None = None
         self._lock = threading.Lock()
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="waylab")
@@ -76,14 +79,32 @@ class Connection:
         Raises:
             CredentialsError: this lab has no credentials.
         """
-        credentials = self.settings.credentials
-        if credentials is None:
-            raise CredentialsError(self.settings.credentials_problem)
         with self._lock:
+            credentials = self.settings.credentials
+            if credentials is None:
+                raise CredentialsError(self.settings.credentials_problem)
             if timeout_seconds not in self._clients:
                 client = Client(credentials, timeout_seconds=timeout_seconds)
                 self._clients[timeout_seconds] = client
             return self._clients[timeout_seconds]
+
+    def use(self, credentials: Credentials) -> None:
+        """Speak with other keys of the same user from now on; safe in any thread."""
+        with self._lock:
+            self.settings = replace(self.settings, credentials=credentials)
+            # Calls under way keep their client; by the next time they have ended.
+            retired, self._retired = self._retired, list(self._clients.values())
+            self._clients.clear()
+        for client in retired:
+            client.close()
+
+    def close(self) -> None:
+        """Close all connections; calls that are under way fail."""
+        with self._lock:
+            clients = [*self._retired, *self._clients.values()]
+            self._retired, self._clients = [], {}
+        for client in clients:
+            client.close()
 
     async def rights(self) -> Rights:
         """Give what the user as whom this lab acts may change."""

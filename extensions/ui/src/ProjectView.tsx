@@ -6,6 +6,7 @@ import { ModelsTable } from './ModelViews';
 import { PlaceLink, usePages } from './places';
 import { Reading } from './Reading';
 import { RunsTable } from './RunsTable';
+import { SharingView } from './SharingView';
 import { TabBar } from './TabBar';
 
 const INTERVAL_MS = 15_000;
@@ -36,6 +37,7 @@ export function ProjectView({
         <>
           <h1>{project.name}</h1>
           {project.description && <p>{project.description}</p>}
+          <SharingView id={id} below={project.name.includes('/')} />
           {project.below.length > 0 && (
             <ul className="wl-Below" aria-label={trans.__('Projects below')}>
               {project.below.map(one => (

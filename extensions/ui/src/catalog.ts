@@ -18,6 +18,31 @@ export interface ProjectDetails extends Named {
   readonly below: readonly Named[];
 }
 
+export type Visibility = 'public' | 'private' | 'group' | 'inherit';
+
+/** Who sees a project, and whom it could be shown to. */
+export interface Sharing {
+  readonly owner: string;
+  /** How it works out. */
+  readonly visibility: Visibility;
+  /** What it says itself. */
+  readonly own: Visibility;
+  /** The project above that says so; empty if it is this one. */
+  readonly inheritedFrom: string;
+  readonly users: readonly string[];
+  readonly groups: readonly string[];
+  readonly mayChange: boolean;
+  readonly knownUsers: readonly string[];
+  readonly knownGroups: readonly string[];
+}
+
+/** What to set: users and groups beside the owner. */
+export interface Share {
+  readonly visibility: Visibility;
+  readonly users: readonly string[];
+  readonly groups: readonly string[];
+}
+
 /** Which runs of a place to list, newest first; an empty project is all of them. */
 export interface RunsAsked {
   readonly projectId: string;
@@ -174,6 +199,10 @@ export interface CatalogClient {
   me(): Promise<Named>;
   projects(): Promise<readonly Project[]>;
   project(id: string): Promise<ProjectDetails>;
+  /** Who sees a project; `unknown` on a server that hides nothing from anybody. */
+  sharing(id: string): Promise<Sharing | 'unknown'>;
+  /** Sets who sees a project; gives how it then is. */
+  share(id: string, wish: Share): Promise<Sharing>;
   /** The project of that name; null if there is none to be seen. */
   projectNamed(name: string): Promise<Named | null>;
   runsOf(asked: RunsAsked): Promise<Slice<RunPage['runs'][number]>>;

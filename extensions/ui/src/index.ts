@@ -19,5 +19,6 @@ export { ConfigurationView, PicturesView, PlotsView } from './ResultViews';
 export { RunForm, type FormChoices } from './RunForm';
 export { RunPanel, type MoreTab } from './RunPanel';
 export { RunsList } from './RunsList';
+export { SharingView } from './SharingView';
 export * from './types';
 export { QueuesView, WorkersView } from './WorkViews';

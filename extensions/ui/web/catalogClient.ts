@@ -15,6 +15,8 @@ import type {
   Run,
   RunModel,
   RunsAsked,
+  Share,
+  Sharing,
   Slice,
   Worker,
   WorkerFigure
@@ -37,6 +39,7 @@ import {
 import { modelDetailsOf, modelOf } from './modelDocuments';
 import { picturesOf, plotOf } from './plotDocuments';
 import { runOf, type Names } from './runDocuments';
+import { SHARING_UNKNOWN, sharingOf } from './sharingDocuments';
 import { idOf, LIST_FIELDS, runsFilter } from './runsClient';
 
 const PAGE_SIZE = 50;
@@ -117,6 +120,32 @@ export class TrackingCatalog implements CatalogClient {
         }))
         .sort((one, other) => one.name.localeCompare(other.name))
     };
+  }
+
+  async sharing(id: string): Promise<Sharing | 'unknown'> {
+    try {
+      const answer = await this.api.call('waylab.get_sharing', {
+        projects: [id]
+      });
+      return sharingOf(answer);
+    } catch (error) {
+      if (
+        error instanceof RequestError &&
+        SHARING_UNKNOWN.test(error.message)
+      ) {
+        return 'unknown';
+      }
+      throw error;
+    }
+  }
+
+  async share(id: string, wish: Share): Promise<Sharing> {
+    await this.api.call('waylab.share_project', { project: id, ...wish });
+    const found = await this.sharing(id);
+    if (found === 'unknown') {
+      throw new RequestError('This server hides nothing.', 'refused');
+    }
+    return found;
   }
 
   async projectNamed(name: string): Promise<Named | null> {

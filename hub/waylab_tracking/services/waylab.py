@@ -10,6 +10,7 @@ from waylab_tracking import executions, fencing, requests, sharing, sight
 from waylab_tracking.access import Role
 from waylab_tracking.database import credentials, projects, users
 from waylab_tracking.errors import (
+    ApiError,
     forbidden,
     invalid_status,
     unauthorized,
@@ -21,6 +22,7 @@ from waylab_tracking.identity import (
     LIKE_ID,
     as_job,
     is_active,
+    make_credentials,
     user_by_id,
 )
 from waylab_tracking.moment import new_id, now
@@ -30,6 +32,8 @@ from waylab_tracking.settings import Retention
 
 MAX_NAME = 200
 SHOWN = 100
+LAB = "lab:"
+"""What the labels of labs' keys begin with."""
 
 
 @endpoint("waylab.ensure_user", takes=requests.Member)
@@ -100,6 +104,26 @@ def end_keys(call: Call) -> Json:
     return {"revoked": done.rowcount}
 
 
+@endpoint("waylab.renew_keys")
+def renew_keys(call: Call) -> Json:
+    """Give a lab that uses its keys fresh ones, and revoke those before these."""
+    mine = sa.and_(
+        credentials.c.user == call.who.id, credentials.c.access_key == call.who.key
+    )
+    used = call.db.execute(sa.select(credentials).where(mine)).first()
+    if used is None or call.who.task or not used.label.startswith(LAB):
+        msg = "only a lab's own keys are renewed"
+        raise forbidden(msg)
+    call.db.execute(
+        credentials.delete().where(
+            credentials.c.user == call.who.id,
+            credentials.c.label == used.label,
+            credentials.c.created < used.created,
+        )
+    )
+    return {"credentials": make_credentials(call.db, call.who.id, used.label)}
+
+
 @endpoint("waylab.job_token")
 def job_token(call: Call) -> Json:
     """Give the token with which a claimed task's job acts for its owner."""
@@ -133,7 +157,14 @@ def get_sharing(call: Call) -> Json:
     if wanted := call.body.get("projects"):
         statement = statement.where(projects.c.id.in_(wanted))
     docs = call.db.execute(statement).scalars().all()
-    return {"projects": [sharing.told(call.db, doc) for doc in docs]}
+    return {
+        "projects": [
+            {**sharing.told(call.db, doc), "may_change": _may_share(call, doc)}
+            for doc in docs
+        ],
+        "known_users": sharing.known_users(call.db),
+        "known_groups": sharing.known_groups(call.db),
+    }
 
 
 @endpoint("waylab.share_project", takes=requests.Membership)
@@ -143,15 +174,15 @@ def share_project(call: Call) -> Json:
     What is below another's project that is not everybody's is shared by that one.
     """
     doc = documents.own_project(call, call.need("project"))
-    above = sharing.scope_of(call.db, doc.get("parent"))
-    if above is not None:
+    if (above := sharing.scope_of(call.db, doc.get("parent"))) is not None:
         documents.own_project(call, above)
     doc["company"] = COMPANY
     members, groups = call.body.get("users") or (), call.body.get("groups") or ()
     sharing.share(
         call.db, doc, sharing.Visibility(call.need("visibility")), members, groups
     )
-    return {"project": sharing.told(call.db, doc)}
+    told = sharing.told(call.db, doc)
+    return {"project": {**told, "may_change": _may_share(call, doc)}}
 
 
 @endpoint("waylab.get_expired", takes=requests.Expiry)
@@ -192,3 +223,15 @@ def get_expired(call: Call) -> Json:
         runs.append(shown)
     total = len({one.task for one in found})
     return {"rules": rules.model_dump(), "total": total, "runs": runs}
+
+
+def _may_share(call: Call, doc: Json) -> bool:
+    """Say whether `share_project` would be refused for whose the project is."""
+    owned = [doc["id"], sharing.scope_of(call.db, doc.get("parent"))]
+    try:
+        for one in owned:
+            if one is not None:
+                documents.own_project(call, one)
+    except ApiError:
+        return False
+    return True
