@@ -79,7 +79,7 @@ SUITES: dict[str, Suite] = {
     "tracking-kill": _of_one(
         "kills", tracking_soak.run_kills, _TEN, "500 kills while events come in"
     ),
-    "tracking-fuzz": _of_one("fuzz", tracking_fuzz.run_round, 5, "10,000 odd calls"),
+    "tracking-fuzz": _of_one("fuzz", tracking_fuzz.run_round, 4, "10,000 odd calls"),
 }
 
 

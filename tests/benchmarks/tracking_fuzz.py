@@ -1,6 +1,6 @@
 """Odd calls of the tracking server: a round of `make soak SUITE=tracking-fuzz`.
 
-The full size is five rounds of at least 2,000 calls.
+The full size is four rounds of at least 2,500 calls.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tests.waylab_tracking.fuzz import fuzz
 
 from waylab_tracking.testing import running_server
 
-CALLS = 2_000
+CALLS = 2_500
 EXAMPLES = 8
 
 
