@@ -18,7 +18,7 @@ from waylab_tracking.errors import ApiError
 
 WRITE_BYTES = 1 << 20
 MAX_HEADER_BYTES = 16 * 1024
-MAX_FILES = 1000
+MAX_FILES = 200
 """In one form; the official clients send one."""
 
 

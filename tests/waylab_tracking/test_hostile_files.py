@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from tests.waylab_tracking.door import Door
 
-from waylab_tracking.testing import Server
+from waylab_tracking.testing import Server, running_server
 from waylab_tracking.uploads import MAX_FILES
 
 BAIT = b"<script>document.title='broken'</script>"
@@ -63,6 +63,13 @@ NAMES = (
 )
 
 
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Give a server of this module's own, with nothing else around its state."""
+    with running_server(tmp_path_factory.mktemp("outside") / "state") as server:
+        yield server
+
+
 @pytest.fixture
 def below(server: Server) -> Iterator[Path]:
     """Give the folder of files; afterwards nothing new may lie anywhere else."""
@@ -87,7 +94,8 @@ def raw_form(name: str, content: bytes = BAIT) -> bytes:
 
 def send(door: Door, body: bytes) -> int:
     kind = {"Content-Type": "multipart/form-data; boundary=x"}
-    answer = door.http.post("/files/", content=body, headers={**door.headers, **kind})
+    headers = {**door.headers, **kind}
+    answer = door.http.post("/files/", content=body, headers=headers, timeout=120)
     return answer.status_code
 
 
