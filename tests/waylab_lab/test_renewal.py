@@ -16,7 +16,7 @@ from waylab_clearml import runs
 from waylab_clearml.client import Client
 from waylab_clearml.credentials import Credentials
 from waylab_clearml.environment import sdk_environment
-from waylab_clearml.errors import Forbidden
+from waylab_clearml.errors import BadRequest
 from waylab_clearml.keys import renew
 from waylab_clearml.runs import RunQuery
 from waylab_lab.connection import Connection
@@ -126,5 +126,5 @@ async def test_a_server_that_is_away_is_asked_again_later(first: Credentials) ->
 
 
 def test_only_a_labs_own_keys_are_renewed(tracking: Server) -> None:
-    with Client(keys_of(tracking, "lena")) as client, pytest.raises(Forbidden):
+    with Client(keys_of(tracking, "lena")) as client, pytest.raises(BadRequest):
         renew(client)

@@ -135,10 +135,14 @@ class Ground:
         return str(made["id"])
 
     def take(self, task: str) -> str:
-        """Have the first agent take a task out of its queue."""
+        """Have the first agent take a task out of its queue, and begin it.
+
+        What is not begun within a minute would wait again.
+        """
         queue = self.ann.call("queues.get_default")["id"]
         self.ann.call("tasks.enqueue", task=task, queue=queue)
         self.agent.call("queues.remove_task", queue=queue, task=task)
+        self.agent.call("tasks.started", task=task)
         return task
 
     def report(self, task: str) -> None:

@@ -13,7 +13,7 @@ def renew(client: Client) -> Credentials:
     """Give fresh keys of a lab; those of the client stay valid until the next time.
 
     Raises:
-        Forbidden: the keys are no lab's of the embedded server.
+        BadRequest: the keys are no lab's of the embedded server.
         ClearMLError: the server refuses, or does not answer.
     """
     answer = client.call("waylab.renew_keys", {})

@@ -113,7 +113,7 @@ def renew_keys(call: Call) -> Json:
     used = call.db.execute(sa.select(credentials).where(mine)).first()
     if used is None or call.who.task or not used.label.startswith(LAB):
         msg = "only a lab's own keys are renewed"
-        raise forbidden(msg)
+        raise validation(msg)
     call.db.execute(
         credentials.delete().where(
             credentials.c.user == call.who.id,
