@@ -181,6 +181,8 @@ def _postgres(url: str, count: int) -> sa.Engine:
         url,
         pool_size=count,
         max_overflow=0,
+        # A database that was started anew is no trouble of whoever asks next.
+        pool_pre_ping=True,
         json_serializer=_json,
         connect_args={
             "application_name": "waylab tracking",
