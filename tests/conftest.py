@@ -7,10 +7,13 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from tests.waylab_ledger.postgres import NoPostgresError, running_postgres
+from tests.waylab_ledger.postgres import Server as Postgres
 
 from waylab_tracking.testing import Records
 
@@ -33,6 +36,17 @@ def _records() -> Iterator[Records]:
     yield Records(folder)
     del os.environ["WAYLAB_TRACKING_RECORD"]
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL server; skips where the machine has none."""
+    with ExitStack() as stack:
+        try:
+            server = stack.enter_context(running_postgres())
+        except NoPostgresError as error:
+            pytest.skip(str(error))
+        yield server
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -8,21 +8,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from tests.waylab_ledger.postgres import NoPostgresError, Server, running_postgres
+from tests.waylab_ledger.postgres import Server
 from tests.waylab_ledger.site import Site, two_nodes
 
 from waylab_ledger.ledger import Ledger
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[Server]:
-    """A PostgreSQL server; skips where the machine has none."""
-    with ExitStack() as stack:
-        try:
-            server = stack.enter_context(running_postgres())
-        except NoPostgresError as error:
-            pytest.skip(str(error))
-        yield server
 
 
 @pytest.fixture

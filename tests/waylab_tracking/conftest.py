@@ -2,12 +2,10 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from tests.served import any_server
-from tests.waylab_ledger.postgres import NoPostgresError, running_postgres
 from tests.waylab_ledger.postgres import Server as Postgres
 from tests.waylab_tracking.door import Door, Enter
 from tests.waylab_tracking.sdk import Sdk
@@ -21,17 +19,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if wanted and "server" in metafunc.fixturenames:
         kinds = ("sqlite", "postgres")
         metafunc.parametrize("server", kinds, indirect=True, scope="module")
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[Postgres]:
-    """A PostgreSQL server; skips where the machine has none."""
-    with ExitStack() as stack:
-        try:
-            server = stack.enter_context(running_postgres())
-        except NoPostgresError as error:
-            pytest.skip(str(error))
-        yield server
 
 
 @pytest.fixture(scope="module")
