@@ -92,7 +92,8 @@ class GivenServer(Server):
 
     def start(self) -> None:
         """Refuse: it runs."""
-        raise NotImplementedError
+        msg = "The given server runs: its tests start none."
+        raise RuntimeError(msg)
 
     def create_user(self, name: str, role: str = "user") -> tuple[str, str]:
         """Make a key pair of one of the two accounts, whatever the name."""
