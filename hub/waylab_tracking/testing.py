@@ -23,7 +23,7 @@ from waylab_tracking.identity import make_credentials
 from waylab_tracking.moment import new_id, now
 from waylab_tracking.strict import REFUSED
 
-READY_SECONDS = 300.0
+READY_SECONDS = 90.0
 
 
 @dataclass(frozen=True)
